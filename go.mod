@@ -1,0 +1,3 @@
+module github.com/vcomd/vcomd
+
+go 1.25.0
