@@ -1,0 +1,208 @@
+package pty
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxRead is the most data one Read can return, as far as the kernel goes: its
+// line discipline hands out at most 4095 bytes at once. A buffer of MaxRead+1
+// bytes has room for the packet-mode prefix too.
+const MaxRead = 4095
+
+// Master is the master side of one pseudo-terminal. All methods are
+// non-blocking and for one goroutine; see the package documentation.
+type Master struct {
+	descriptor
+
+	path string
+	// lockable: the kernel lets this process lock EXTPROC.
+	lockable bool
+	// released: a program wants the line discipline, so EXTPROC is off.
+	released bool
+	// known is what the tty was last seen or made to be, without EXTPROC.
+	known unix.Termios
+	// pending are status bits that were read from the kernel on another
+	// errand and that Read or ReadStatus has still to return.
+	pending Status
+	// hangupSeen: a hang-up was seen and nothing has been written since, so
+	// whatever waits in the slave's input queue is for nobody.
+	hangupSeen bool
+	// written: bytes may wait in the slave's input queue.
+	written bool
+	// poll is here so that polling does not allocate.
+	poll [1]unix.PollFd
+}
+
+// Path is the slave's, /dev/pts/N: what programs open and a link points to.
+func (m *Master) Path() string { return m.path }
+
+// Fd is for epoll registration only; -1 after Close.
+func (m *Master) Fd() int { return m.fd }
+
+// Close closes the master; programs that have the slave open read EIO or end
+// of file and get SIGHUP if it is their controlling terminal. A second Close
+// returns an error that is os.ErrClosed.
+func (m *Master) Close() error { return m.wrap("close", m.descriptor.close()) }
+
+// Read does one read(2) into p, which must have room for two bytes. It
+// returns data, which alias p, or a status and no data. The error is
+// ErrWouldBlock when nothing waits, ErrHangup when nothing waits and no
+// program has the port open, or an *OpError. It never allocates except for an
+// *OpError.
+func (m *Master) Read(p []byte) (data []byte, st Status, err error) {
+	if m.pending != 0 {
+		return nil, m.takePending(), nil
+	}
+	if len(p) < 2 {
+		return nil, 0, m.wrap("read", errShortBuffer)
+	}
+	n, err := m.readRaw(p)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case p[0] != unix.TIOCPKT_DATA:
+		return nil, Status(p[0]), nil
+	case n == 1:
+		return nil, 0, ErrWouldBlock // a prefix without data says nothing
+	default:
+		return p[1:n], 0, nil
+	}
+}
+
+// readRaw returns at least one byte or an error.
+func (m *Master) readRaw(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(m.fd, p)
+		switch err { //nolint:errorlint // unix.Read returns a bare Errno; errors.Is costs on every EAGAIN
+		case nil:
+			if n > 0 {
+				return n, nil
+			}
+			// End of file is how a hung-up terminal reads.
+			m.hangupSeen = true
+			return 0, ErrHangup
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, ErrWouldBlock
+		case unix.EIO:
+			m.hangupSeen = true
+			return 0, ErrHangup
+		default:
+			return 0, m.wrap("read", os.NewSyscallError("read", err))
+		}
+	}
+}
+
+// ReadStatus returns the status that waits, 0 if there is none. It never reads
+// data.
+func (m *Master) ReadStatus() (Status, error) {
+	st, err := m.kernelStatus()
+	return st | m.takePending(), m.wrap("read the status", err)
+}
+
+// Pending reports whether Read or ReadStatus would return a status that the
+// kernel no longer knows of, and for which it wakes nobody.
+func (m *Master) Pending() bool { return m.pending != 0 }
+
+func (m *Master) takePending() Status {
+	st := m.pending
+	m.pending = 0
+	return st
+}
+
+// kernelStatus reads the kernel's status byte if there is one. POLLPRI means
+// exactly that, and only a read takes a status away, so the read that follows
+// cannot meet data.
+func (m *Master) kernelStatus() (Status, error) {
+	events, err := m.pollNow(unix.POLLPRI)
+	if err != nil || events&unix.POLLPRI == 0 {
+		return 0, err
+	}
+	var b [1]byte
+	_, err = m.readRaw(b[:])
+	if errors.Is(err, ErrWouldBlock) || errors.Is(err, ErrHangup) {
+		return 0, nil
+	}
+	return Status(b[0]), err
+}
+
+// Write hands bytes to the programs' side and returns how many were taken,
+// which may be fewer than len(p). When none were, the error is ErrWouldBlock,
+// or ErrHangup should the kernel say so, or an *OpError. The kernel holds 16
+// to 20 KiB, also while no program has the port open: do not write then.
+func (m *Master) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		n, err := unix.Write(m.fd, p)
+		switch err { //nolint:errorlint // unix.Write returns a bare Errno; errors.Is costs on every EAGAIN
+		case nil:
+			if n == 0 {
+				return 0, ErrWouldBlock
+			}
+			m.written = true
+			m.hangupSeen = false
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, ErrWouldBlock
+		case unix.EIO:
+			return 0, ErrHangup
+		default:
+			return 0, m.wrap("write", os.NewSyscallError("write", err))
+		}
+	}
+}
+
+// Hung reports that no program has the port open.
+func (m *Master) Hung() (bool, error) {
+	events, err := m.pollNow(0)
+	if err != nil {
+		return false, m.wrap("poll", err)
+	}
+	hung := events&unix.POLLHUP != 0
+	if hung {
+		m.hangupSeen = true
+	}
+	return hung, nil
+}
+
+// Readable counts the data bytes that wait to be read (FIONREAD). At the
+// moment of a status they are what may be older than it.
+func (m *Master) Readable() (int, error) {
+	n, err := unix.IoctlGetInt(m.fd, unix.TIOCINQ)
+	if err != nil {
+		return 0, m.wrap("count the input (FIONREAD)", os.NewSyscallError("ioctl", err))
+	}
+	return n, nil
+}
+
+func (m *Master) pollNow(events int16) (int16, error) {
+	for {
+		m.poll[0] = unix.PollFd{Fd: int32(m.fd), Events: events}
+		_, err := unix.Poll(m.poll[:], 0)
+		switch {
+		case err == nil && m.fd == closedDescriptor:
+			return 0, os.ErrClosed // poll(2) ignores negative descriptors
+		case err == nil:
+			return m.poll[0].Revents, nil
+		case !errors.Is(err, unix.EINTR):
+			return 0, os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// wrap says what failed on which terminal; nil stays nil.
+func (m *Master) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if m.fd == closedDescriptor {
+		err = os.ErrClosed // EBADF, said in the way that callers look for
+	}
+	return &OpError{Op: op, Path: m.path, Err: err}
+}

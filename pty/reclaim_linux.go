@@ -1,0 +1,123 @@
+package pty
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reclaim makes the port fit for the next program after the last one has
+// closed it: exclusive mode is cleared, HUPCL set again, and bytes that the
+// last program never read are dropped. Status bits from that program are kept
+// for Read. Call it when a hang-up was seen and before anything more is
+// written.
+//
+// ErrBusy means that the port cannot be opened any more and a fresh
+// pseudo-terminal has to take its place.
+//
+// If a program has opened the port again meanwhile, its settings and its
+// exclusive mode are left alone, and only bytes that were written before the
+// hang-up was seen are dropped.
+func (m *Master) Reclaim() error {
+	hung, err := m.Hung()
+	if err != nil {
+		return m.wrap("reclaim", err)
+	}
+	if !hung && !m.hangupSeen {
+		return nil // nothing is known to be stale
+	}
+	if hung {
+		if err := m.restoreHangupOnClose(); err != nil {
+			return m.wrap("reclaim", err)
+		}
+	}
+	slave, err := m.openSlave()
+	if err != nil {
+		return m.wrap("reclaim", err)
+	}
+	if hung {
+		_, err = slave.ioctl(unix.TIOCNXCL, 0)
+		err = os.NewSyscallError("TIOCNXCL", err)
+	}
+	raised, flushErr := m.flushThrough(slave)
+	err = errors.Join(err, flushErr, slave.close())
+	if hung, pollErr := m.Hung(); pollErr == nil && !hung {
+		// A program has opened the port while we were at it, and the flush may
+		// have been its own as well. One too many is the smaller evil.
+		m.pending |= raised
+	}
+	return m.wrap("reclaim", err)
+}
+
+// restoreHangupOnClose sets HUPCL if the last program has cleared it. It runs
+// while nobody has the port open, so nobody's change is overwritten.
+func (m *Master) restoreHangupOnClose() error {
+	t, extproc, err := m.look()
+	if err != nil || t.Cflag&unix.HUPCL != 0 {
+		return err
+	}
+	// What the last program set and nobody has observed yet is still news.
+	st, err := m.kernelStatus()
+	if err != nil {
+		return err
+	}
+	m.pending |= st
+	unobserved := !sameSettings(&t, &m.known)
+
+	t.Cflag |= unix.HUPCL
+	set := t
+	if extproc {
+		set.Lflag |= unix.EXTPROC
+	}
+	if err := m.writeTermios(&set); err != nil {
+		return err
+	}
+	if _, err := m.dropOwnIoctl(); err != nil {
+		return err
+	}
+	after, err := m.readTermios()
+	if err != nil {
+		return err
+	}
+	if unobserved || !sameSettings(&after, &t) {
+		m.pending |= StatusIoctl
+		return nil
+	}
+	m.known = after
+	return nil
+}
+
+// FlushInput drops everything that was written to the programs' side and that
+// no program has read yet. With ErrBusy (see there) up to 4095 bytes of it may
+// be left, the part that only a slave descriptor can reach.
+func (m *Master) FlushInput() error {
+	slave, err := m.openSlave()
+	if err != nil {
+		flushErr := unix.IoctlSetInt(m.fd, unix.TCFLSH, unix.TCOFLUSH)
+		return m.wrap("flush the input", errors.Join(err, os.NewSyscallError("TCFLSH", flushErr)))
+	}
+	_, err = m.flushThrough(slave)
+	return m.wrap("flush the input", errors.Join(err, slave.close()))
+}
+
+// flushThrough drops the slave's input queue and returns the StatusFlushRead
+// that this has raised, which is not left pending. A program's own input flush
+// in the same moment is the same bit.
+func (m *Master) flushThrough(slave *descriptor) (raised Status, err error) {
+	if !m.written {
+		return 0, nil // nothing waits: nothing to flush, no status to tell apart
+	}
+	st, err := m.kernelStatus()
+	m.pending |= st
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlSetInt(slave.fd, unix.TCFLSH, unix.TCIFLUSH); err != nil {
+		return 0, os.NewSyscallError("TCFLSH", err)
+	}
+	m.written = false
+	st, err = m.kernelStatus()
+	m.pending |= st &^ StatusFlushRead
+	return st & StatusFlushRead, err
+}

@@ -1,0 +1,163 @@
+package pty
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// watched are the events of a program that opens or closes a slave.
+	watched = unix.IN_OPEN | unix.IN_CLOSE_WRITE | unix.IN_CLOSE_NOWRITE
+
+	// dispatchReads bounds one Dispatch, so that programs which open and close
+	// a port in a tight loop cannot keep the thread. The rest wakes it again.
+	dispatchReads  = 16
+	dispatchBuffer = 4096
+)
+
+// Watcher tells when programs open and close ports: one inotify instance for
+// all of them, since a user may have only 128 (max_user_instances). Like
+// Master it is for one goroutine and never blocks. Register Fd with epoll
+// level-triggered.
+//
+// A wake-up is only a reason to look: the kernel merges identical events, and
+// reports the opens and closes of this package too.
+type Watcher struct {
+	descriptor
+
+	ports map[int32]*watchedPort // by watch descriptor
+	due   []*watchedPort         // reused by Dispatch
+	buf   [dispatchBuffer]byte
+}
+
+type watchedPort struct {
+	master *Master
+	wd     int32
+	wake   func()
+	due    bool
+}
+
+// NewWatcher makes the inotify instance.
+func NewWatcher() (*Watcher, error) {
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return nil, fmt.Errorf("watch ports: no inotify instance or descriptor left; "+
+			"raise fs.inotify.max_user_instances or RLIMIT_NOFILE: %w", os.NewSyscallError("inotify_init1", err))
+	case err != nil:
+		return nil, fmt.Errorf("watch ports: %w", os.NewSyscallError("inotify_init1", err))
+	}
+	return &Watcher{descriptor: descriptor{fd: fd}, ports: make(map[int32]*watchedPort)}, nil
+}
+
+// Fd is for epoll registration only; -1 after Close.
+func (w *Watcher) Fd() int { return w.fd }
+
+// Add has Dispatch call wake whenever a program may have opened or closed m's
+// slave. Adding m again replaces its wake.
+func (w *Watcher) Add(m *Master, wake func()) error {
+	wd, err := unix.InotifyAddWatch(w.fd, m.path, watched)
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return m.wrap("watch", fmt.Errorf("no inotify watch left; raise fs.inotify.max_user_watches: %w",
+			os.NewSyscallError("inotify_add_watch", err)))
+	case err != nil:
+		return m.wrap("watch", os.NewSyscallError("inotify_add_watch", err))
+	}
+	w.ports[int32(wd)] = &watchedPort{master: m, wd: int32(wd), wake: wake}
+	return nil
+}
+
+// Remove ends Add. A master that was not added, or is already closed, is fine.
+// A wake-up that Dispatch has not yet made is not made any more.
+func (w *Watcher) Remove(m *Master) {
+	for wd, p := range w.ports {
+		if p.master == m {
+			delete(w.ports, wd)
+			// Fails if the slave's node has gone with its master, and then the
+			// watch has gone too.
+			_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
+		}
+	}
+}
+
+// Dispatch reads the events that wait and calls wake once for each master
+// concerned; all of them if the kernel's queue has overflowed. wake may call
+// Add and Remove. Under a flood of events some may be left: the descriptor
+// stays readable.
+func (w *Watcher) Dispatch() error {
+	w.due = w.due[:0]
+	err := w.collect()
+	for _, p := range w.due {
+		p.due = false
+	}
+	for _, p := range w.due {
+		if w.ports[p.wd] == p {
+			p.wake()
+		}
+	}
+	clear(w.due)
+	return err
+}
+
+func (w *Watcher) collect() error {
+	for range dispatchReads {
+		n, err := unix.Read(w.fd, w.buf[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case err != nil && w.fd == closedDescriptor:
+			return fmt.Errorf("watch ports: %w", os.ErrClosed)
+		case err != nil:
+			return fmt.Errorf("watch ports: %w", os.NewSyscallError("read inotify", err))
+		}
+		w.parse(w.buf[:n])
+	}
+	return nil
+}
+
+// parse marks the ports named in events: struct inotify_event of inotify(7),
+// wd s32, mask u32, cookie u32, len u32, name[len], in the host's byte order.
+func (w *Watcher) parse(events []byte) {
+	for len(events) >= unix.SizeofInotifyEvent {
+		wd := int32(binary.NativeEndian.Uint32(events[0:4]))
+		mask := binary.NativeEndian.Uint32(events[4:8])
+		nameLen := binary.NativeEndian.Uint32(events[12:16])
+		events = events[unix.SizeofInotifyEvent:]
+		events = events[min(uint64(nameLen), uint64(len(events))):]
+		switch {
+		case mask&unix.IN_Q_OVERFLOW != 0:
+			for _, p := range w.ports {
+				w.mark(p)
+			}
+		case mask&watched != 0:
+			// An event that was queued before Remove has no port any more;
+			// watch descriptors are not reused.
+			if p, ok := w.ports[wd]; ok {
+				w.mark(p)
+			}
+		}
+	}
+}
+
+func (w *Watcher) mark(p *watchedPort) {
+	if !p.due {
+		p.due = true
+		w.due = append(w.due, p)
+	}
+}
+
+// Close ends the watch of all ports.
+func (w *Watcher) Close() error {
+	clear(w.ports)
+	if err := w.descriptor.close(); err != nil {
+		return fmt.Errorf("watch ports: close: %w", err)
+	}
+	return nil
+}
