@@ -207,6 +207,12 @@ func absoluteLink(path string) (string, error) {
 // set up for a link that can never be made.
 func checkDirectory(link string) error {
 	dir := filepath.Dir(link)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return &LinkError{
+			Op: "claim", Path: link, Found: dir + " is not a directory",
+			Advice: "choose another name", Kind: ErrLinkUnusable,
+		}
+	}
 	err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err == nil {
 		return nil
@@ -215,8 +221,6 @@ func checkDirectory(link string) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		e.Found, e.Advice = "there is no directory "+dir, "make it or choose another name"
-	case errors.Is(err, unix.ENOTDIR):
-		e.Found, e.Advice = dir+" is not a directory", "choose another name"
 	default:
 		e.Found, e.Advice = "the directory "+dir+" is not writable", "change its permissions or choose another name"
 	}
