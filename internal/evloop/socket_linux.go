@@ -1,0 +1,139 @@
+package evloop
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// NotSentLowat bounds what the kernel takes beyond what it has sent, in bytes
+// (tcp(7), TCP_NOTSENT_LOWAT): a break or a new speed does not queue behind the
+// megabytes that a socket buffer would hold.
+const NotSentLowat = 64 << 10
+
+// Attach moves a connection onto the loop. A TCP or Unix connection is driven by
+// its own descriptor, and c is closed; anything else (TLS, net.Pipe) by two
+// goroutines that end with the Stream. On an error c is closed too.
+func (l *Loop) Attach(c net.Conn) (Stream, error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return NewConnStream(l, c), nil
+	}
+	fd, err := detach(sc)
+	_ = c.Close()
+	if err != nil {
+		return nil, fmt.Errorf("attach connection: %w", err)
+	}
+	if _, ok := c.(*net.TCPConn); ok {
+		// A kernel without the option (before 3.12) has longer queues, no less.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, NotSentLowat)
+	}
+	s := &socket{fd: fd}
+	if s.source, err = l.Watch(fd, 0, s.event); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return s, nil
+}
+
+// detach duplicates the descriptor. The original is registered with Go's own
+// poller, which would wake a thread for each event that this loop handles.
+func detach(sc syscall.Conn) (int, error) {
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	var dupErr error
+	if err := raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return -1, err
+	}
+	return fd, os.NewSyscallError("fcntl", dupErr)
+}
+
+// socket is a Stream over a descriptor.
+type socket struct {
+	fd          int
+	source      *Source
+	read, write bool
+	notify      func(readable, writable bool)
+	closed      bool
+}
+
+func (s *socket) Notify(f func(readable, writable bool)) { s.notify = f }
+
+func (s *socket) Want(read, write bool) {
+	if s.closed {
+		return
+	}
+	s.read, s.write = read, write
+	var ev Events
+	if read {
+		ev |= Readable
+	}
+	if write {
+		ev |= Writable
+	}
+	// It can fail only for a descriptor that is gone: then nothing is wanted.
+	_ = s.source.Set(ev)
+}
+
+func (s *socket) event(ev Events) {
+	ended := ev&(Hangup|Error) != 0
+	readable, writable := s.read && (ended || ev&Readable != 0), s.write && (ended || ev&Writable != 0)
+	if ended && !readable {
+		// Nobody reads now: the end is found when somebody does.
+		_ = s.source.Park()
+	}
+	if (readable || writable) && s.notify != nil {
+		s.notify(readable, writable)
+	}
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(s.fd, p)
+		switch {
+		case err == nil && n == 0 && len(p) > 0:
+			return 0, io.EOF
+		case err == nil:
+			return n, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, ErrWouldBlock
+		default:
+			return 0, os.NewSyscallError("read", err)
+		}
+	}
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	for {
+		// MSG_NOSIGNAL: the peer's reset is an error, not a SIGPIPE.
+		n, err := unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_NOSIGNAL)
+		switch {
+		case err == nil:
+			return n, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, ErrWouldBlock
+		default:
+			return 0, os.NewSyscallError("send", err)
+		}
+	}
+}
+
+func (s *socket) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return errors.Join(s.source.Close(), os.NewSyscallError("close", unix.Close(s.fd)))
+}

@@ -1,0 +1,71 @@
+package evloop
+
+import (
+	"container/heap"
+	"time"
+)
+
+// Timer is one pending call on a loop.
+type Timer interface {
+	// Stop prevents the call. It reports whether the call was still to come.
+	Stop() bool
+}
+
+type timer struct {
+	loop  *Loop
+	at    time.Time
+	f     func()
+	index int // in the loop's heap; -1 when not pending
+}
+
+func (t *timer) Stop() bool {
+	if t.index < 0 {
+		return false
+	}
+	heap.Remove(&t.loop.timers, t.index)
+	return true
+}
+
+// timerHeap orders timers by time.
+type timerHeap []*timer
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push is called by container/heap.
+func (h *timerHeap) Push(x any) {
+	t, ok := x.(*timer)
+	if !ok {
+		return
+	}
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+
+// Pop is called by container/heap.
+func (h *timerHeap) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	t.index = -1
+	return t
+}
+
+// fire runs the timers that are due, and says how long to wait for the next one;
+// negative: there is none.
+func (l *Loop) fire() time.Duration {
+	for len(l.timers) > 0 {
+		t := l.timers[0]
+		if d := t.at.Sub(l.Now()); d > 0 {
+			return d
+		}
+		heap.Pop(&l.timers)
+		t.f()
+	}
+	return -1
+}
