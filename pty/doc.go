@@ -25,11 +25,11 @@
 // that is what the [Watcher] is for. While no program has the port open, Read
 // returns [ErrHangup] at once and the descriptor reports EPOLLHUP for ever, so
 // a loop that is level-triggered must take it out until the watcher wakes it.
-// Whatever woke the loop, [Master.Hung] tells the truth.
+// On a wake-up by the watcher, Read until ErrWouldBlock or ErrHangup: a program
+// may have come, written and gone already. [Master.Hung] tells what is so now.
 //
 // After the last close, [Master.Reclaim] makes the port fit for the next
-// program. The watcher also reports the opens and closes that Reclaim and
-// FlushInput do themselves: a wake-up is a reason to look, not news.
+// program. It opens the slave for a moment; the watcher does not report that.
 //
 // # Status and settings
 //

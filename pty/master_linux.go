@@ -32,6 +32,9 @@ type Master struct {
 	hangupSeen bool
 	// written: bytes may wait in the slave's input queue.
 	written bool
+	// ownOpens and ownCloses are inotify events that this package has raised
+	// itself and that a Watcher has not yet come across.
+	ownOpens, ownCloses int
 	// poll is here so that polling does not allocate.
 	poll [1]unix.PollFd
 }

@@ -131,8 +131,10 @@ func initialTermios() unix.Termios {
 
 // openSlave opens the slave through the master (Linux 4.13): no path is
 // involved, so neither another mount namespace nor the node's owner matters.
+// Read-only, so that its close is another inotify event than that of a program
+// which may have written.
 func (m *Master) openSlave() (*descriptor, error) {
-	fd, err := m.ioctl(unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
+	fd, err := m.ioctl(unix.TIOCGPTPEER, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
 	if errors.Is(err, unix.EBUSY) {
 		return nil, ErrBusy
 	}

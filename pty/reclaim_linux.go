@@ -42,12 +42,28 @@ func (m *Master) Reclaim() error {
 	}
 	raised, flushErr := m.flushThrough(slave)
 	err = errors.Join(err, flushErr, slave.close())
-	if hung, pollErr := m.Hung(); pollErr == nil && !hung {
-		// A program has opened the port while we were at it, and the flush may
-		// have been its own as well. One too many is the smaller evil.
+	inUse, useErr := m.discountOwnEvents()
+	if inUse {
+		// The flush may have been the newcomer's as well. One too many is the
+		// smaller evil.
 		m.pending |= raised
 	}
-	return m.wrap("reclaim", err)
+	return m.wrap("reclaim", errors.Join(err, useErr))
+}
+
+// discountOwnEvents is called after the slave was opened and closed here. It
+// tells the Watcher not to report that, unless a program has been there at the
+// same time: inotify merges identical neighbours, so its events may be in
+// ours. A program whose open is merged with our open came before our close;
+// so it is still there, or has left something, or did nothing at all. One that
+// comes later makes events of its own.
+func (m *Master) discountOwnEvents() (inUse bool, err error) {
+	events, err := m.pollNow(unix.POLLIN | unix.POLLPRI)
+	if err == nil && events == unix.POLLHUP {
+		m.ownOpens++
+		m.ownCloses++
+	}
+	return events&unix.POLLHUP == 0, err
 }
 
 // restoreHangupOnClose sets HUPCL if the last program has cleared it. It runs
@@ -98,7 +114,9 @@ func (m *Master) FlushInput() error {
 		return m.wrap("flush the input", errors.Join(err, os.NewSyscallError("TCFLSH", flushErr)))
 	}
 	_, err = m.flushThrough(slave)
-	return m.wrap("flush the input", errors.Join(err, slave.close()))
+	err = errors.Join(err, slave.close())
+	_, useErr := m.discountOwnEvents()
+	return m.wrap("flush the input", errors.Join(err, useErr))
 }
 
 // flushThrough drops the slave's input queue and returns the StatusFlushRead

@@ -24,8 +24,10 @@ const (
 // Master it is for one goroutine and never blocks. Register Fd with epoll
 // level-triggered.
 //
-// A wake-up is only a reason to look: the kernel merges identical events, and
-// reports the opens and closes of this package too.
+// A wake-up is only a reason to look, since the kernel merges identical events
+// and a program may have come and gone already: Read until ErrWouldBlock or
+// ErrHangup. The opens and closes of Reclaim and FlushInput are reported only
+// when a program was there at the same time.
 type Watcher struct {
 	descriptor
 
@@ -68,6 +70,7 @@ func (w *Watcher) Add(m *Master, wake func()) error {
 	case err != nil:
 		return m.wrap("watch", os.NewSyscallError("inotify_add_watch", err))
 	}
+	m.ownOpens, m.ownCloses = 0, 0 // those were before the watch
 	w.ports[int32(wd)] = &watchedPort{master: m, wd: int32(wd), wake: wake}
 	return nil
 }
@@ -134,15 +137,30 @@ func (w *Watcher) parse(events []byte) {
 		switch {
 		case mask&unix.IN_Q_OVERFLOW != 0:
 			for _, p := range w.ports {
+				p.master.ownOpens, p.master.ownCloses = 0, 0 // may be among the lost
 				w.mark(p)
 			}
 		case mask&watched != 0:
 			// An event that was queued before Remove has no port any more;
 			// watch descriptors are not reused.
-			if p, ok := w.ports[wd]; ok {
+			if p, ok := w.ports[wd]; ok && !p.master.isOwnEvent(mask) {
 				w.mark(p)
 			}
 		}
+	}
+}
+
+// isOwnEvent takes one event off those that discountOwnEvents has announced.
+func (m *Master) isOwnEvent(mask uint32) bool {
+	switch {
+	case mask&unix.IN_OPEN != 0 && m.ownOpens > 0:
+		m.ownOpens--
+		return true
+	case mask&unix.IN_CLOSE_NOWRITE != 0 && m.ownCloses > 0:
+		m.ownCloses--
+		return true
+	default:
+		return false
 	}
 }
 

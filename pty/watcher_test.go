@@ -98,6 +98,62 @@ func TestWatcherSurvivesAMasterThatCloses(t *testing.T) {
 	}
 }
 
+// What Reclaim does itself must not wake a loop that answers a wake-up with
+// Reclaim.
+func TestWatcherDoesNotReportReclaim(t *testing.T) {
+	w := newWatcher(t)
+	m := openMaster(t, true)
+	woken := 0
+	if err := w.Add(m, func() { woken++ }); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(what string, want int) {
+		t.Helper()
+		woken = 0
+		dispatch(t, w)
+		if woken != want {
+			t.Errorf("%s: %d wakes, want %d", what, woken, want)
+		}
+	}
+	twice := func(f func() error) {
+		t.Helper()
+		if err := errors.Join(f(), f()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if hung, err := m.Hung(); !hung || err != nil {
+		t.Fatal(hung, err)
+	}
+	twice(m.Reclaim)
+	expect("Reclaim", 0)
+	twice(m.FlushInput)
+	expect("FlushInput", 0)
+
+	openProgram(t, m).close()
+	twice(m.Reclaim)
+	expect("a program, then Reclaim", 1)
+
+	twice(m.Reclaim)
+	p := openProgram(t, m)
+	expect("Reclaim, then a program", 1)
+	write(t, m, "x")
+	twice(m.FlushInput)
+	dispatch(t, w)
+	p.close()
+	expect("its close", 1)
+
+	// A program that only reads makes the very events that Reclaim makes.
+	twice(m.Reclaim)
+	fd, err := unix.Open(m.Path(), unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
+	twice(m.Reclaim)
+	expect("a program that only reads, between two Reclaims", 1)
+	expect("nothing", 0)
+}
+
 func TestWatcherRemoveInsideWake(t *testing.T) {
 	w := newWatcher(t)
 	a, b := openMaster(t, true), openMaster(t, true)
@@ -165,7 +221,7 @@ func FuzzWatcherParse(f *testing.F) {
 	f.Add(make([]byte, unix.SizeofInotifyEvent))
 	f.Add([]byte("\x01\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		w := &Watcher{ports: map[int32]*watchedPort{1: {wd: 1, wake: func() {}}}}
+		w := &Watcher{ports: map[int32]*watchedPort{1: {master: &Master{}, wd: 1, wake: func() {}}}}
 		w.parse(b)
 	})
 }
