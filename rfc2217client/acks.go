@@ -1,0 +1,207 @@
+package rfc2217client
+
+import (
+	"time"
+
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/rfc2217client/telnet"
+)
+
+// slot is a command whose acknowledgement is waited for. SET-CONTROL is several
+// commands in one code. DTR, RTS and break have none: they never wait, and a
+// repetition of one could do harm.
+type slot uint8
+
+const (
+	slotBaudRate slot = iota
+	slotDataSize
+	slotParity
+	slotStopSize
+	slotOutbound
+	slotInbound
+	slotPurge
+	slotSignature
+	numSlots
+)
+
+// pending is the newest request of a slot.
+type pending struct {
+	message comport.Message // nil: nothing was asked in this session
+	sentAt  time.Time
+	open    int  // requests sent and not answered, older ones included
+	waiting bool // for the answer to message
+	resent  bool
+	mute    bool // unanswered once: not waited for again in this session
+}
+
+func slotOf(m comport.Message) (slot, bool) {
+	switch m := m.(type) {
+	case comport.SetBaudRate:
+		return slotBaudRate, true
+	case comport.SetDataSize:
+		return slotDataSize, true
+	case comport.SetParity:
+		return slotParity, true
+	case comport.SetStopSize:
+		return slotStopSize, true
+	case comport.PurgeData:
+		return slotPurge, true
+	case comport.SignatureText:
+		return slotSignature, true
+	case comport.SetControl:
+		switch m.Control.Group() {
+		case comport.GroupFlow:
+			return slotOutbound, true
+		case comport.GroupInbound:
+			return slotInbound, true
+		case comport.GroupDTR, comport.GroupRTS, comport.GroupBreak, comport.GroupUnknown:
+		}
+	}
+	return 0, false
+}
+
+// Request sends COM-PORT messages, in order and in one piece. In another mode
+// than ModeComPort it does nothing. While the server has suspended this end they
+// wait, within bounds.
+func (s *Session) Request(now time.Time, messages ...comport.Message) {
+	if s.mode != ModeComPort {
+		return
+	}
+	for _, m := range messages {
+		if !s.send(m) {
+			continue
+		}
+		s.effective.Set(m)
+		sl, tracked := slotOf(m)
+		if !tracked {
+			continue
+		}
+		p := &s.pending[sl]
+		p.message, p.sentAt, p.resent = m, now, false
+		p.open++
+		p.waiting = !p.mute
+		if sl == slotPurge && m != (comport.PurgeData{What: comport.PurgeTransmit}) && s.purgeAcked {
+			s.purgeUntil = now.Add(PurgeTimeout)
+		}
+	}
+}
+
+// send encodes m, and reports whether there was room for it.
+func (s *Session) send(m comport.Message) bool {
+	s.scratch = comport.Append(s.scratch[:0], comport.ToServer, m)
+	out := &s.out
+	if s.suspended {
+		if len(s.held)+2*len(s.scratch)+5 > maxHeld {
+			s.counters.DroppedRequests++
+			return false
+		}
+		out = &s.held
+	}
+	*out = telnet.AppendSubnegotiation(*out, telnet.ComPort, s.scratch)
+	s.counters.CommandsSent++
+	if s.cfg.Trace != nil {
+		s.traceText(Sent, m.String())
+	}
+	return true
+}
+
+// report takes a value that the server told.
+func (s *Session) report(m comport.Message) {
+	s.reported.Set(m)
+	ev := Event{Kind: EventReport, Message: m}
+	sl, tracked := slotOf(m)
+	if !tracked {
+		s.effective.Set(m)
+		s.cfg.Event(ev)
+		return
+	}
+	p := &s.pending[sl]
+	if p.open > 0 {
+		p.open--
+		// A repeated request is the same request: either answer will do.
+		if p.waiting && (p.open == 0 || p.resent) {
+			p.waiting, p.open = false, 0
+			ev.Request = p.message
+		}
+	}
+	if sl == slotPurge {
+		s.purgeAcked = true
+		s.purgeUntil = time.Time{}
+	}
+	// The answer to a setting does not change what was asked: a server that
+	// cannot do it would be asked again at every call of the program.
+	answersSetting := p.open > 0 || ev.Request != nil && !comport.IsQuery(ev.Request)
+	if !answersSetting {
+		s.effective.Set(m)
+	}
+	s.cfg.Event(ev)
+}
+
+// Deadline returns when Tick is due, or the zero time.
+func (s *Session) Deadline() time.Time {
+	d := s.deadline
+	if s.suspended {
+		return d
+	}
+	for i := range s.pending {
+		p := &s.pending[i]
+		if !p.waiting {
+			continue
+		}
+		at := p.sentAt.Add(AckResend)
+		if p.resent || !resendable(slot(i)) {
+			at = p.sentAt.Add(AckGiveUp)
+		}
+		if d.IsZero() || at.Before(d) {
+			d = at
+		}
+	}
+	return d
+}
+
+// resendable: a purge repeated late would destroy data that came since, and a
+// signature is not worth it.
+func resendable(sl slot) bool { return sl != slotPurge && sl != slotSignature }
+
+// Tick lets time pass: it ends a negotiation that takes too long, repeats
+// requests and gives them up.
+func (s *Session) Tick(now time.Time) {
+	if !s.deadline.IsZero() && !now.Before(s.deadline) {
+		s.negotiationTimeout()
+	}
+	if s.suspended {
+		return
+	}
+	for i := range s.pending {
+		p := &s.pending[i]
+		switch {
+		case !p.waiting:
+		case !now.Before(p.sentAt.Add(AckGiveUp)):
+			p.waiting, p.mute, p.open = false, true, 0
+			s.counters.Unanswered++
+			if slot(i) == slotPurge {
+				s.purgeUntil = time.Time{}
+			}
+			if slot(i) != slotSignature { // nobody misses a signature
+				s.cfg.Event(Event{Kind: EventUnanswered, Request: p.message})
+			}
+		case !p.resent && resendable(slot(i)) && !now.Before(p.sentAt.Add(AckResend)):
+			p.resent = true
+			p.open++
+			s.send(p.message)
+		}
+	}
+}
+
+func (s *Session) negotiationTimeout() {
+	s.deadline = time.Time{}
+	if s.neg.Local(telnet.ComPort) == telnet.Yes || s.neg.Remote(telnet.ComPort) == telnet.Yes {
+		s.setMode(ModeComPort, "")
+		return
+	}
+	why := "it did not answer COM-PORT"
+	if s.cfg.Protocol == ProtocolTelnet {
+		why = ""
+	}
+	s.setMode(ModeTelnet, why)
+}
