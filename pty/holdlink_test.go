@@ -6,16 +6,21 @@ import (
 	"os"
 )
 
-// holdLinkEnv makes the test binary a second process that claims a link.
-const holdLinkEnv = "VCOMD_TEST_HOLD_LINK"
+// holdLinkEnv makes the test binary a second process that claims a link, below
+// its working directory and with a run directory there.
+const (
+	holdLinkEnv  = "VCOMD_TEST_HOLD_LINK"
+	heldLink     = "dev/tty"
+	heldRun      = "run"
+	heldLinkGoes = alive
+)
 
-// holdLink claims the link named in the environment, points it where the
-// second variable says, prints "ready", and keeps it until its standard input
-// ends or it is killed.
+// holdLink claims the link, prints "ready", and keeps it until its standard
+// input ends or it is killed.
 func holdLink() {
-	l, err := ClaimLink(os.Getenv(holdLinkEnv), os.Getenv(holdLinkEnv+"_RUN"))
+	l, err := ClaimLink(heldLink, heldRun)
 	if err == nil {
-		err = l.Point(os.Getenv(holdLinkEnv + "_TARGET"))
+		err = l.Point(heldLinkGoes)
 	}
 	if err != nil {
 		fmt.Println(err)

@@ -111,7 +111,7 @@ func (l *Link) replace(target string) error {
 		return l.unusable("point", "it cannot be made", err)
 	}
 	if err := os.Rename(temporary, l.path); err != nil {
-		return l.unusable("point", "it cannot be replaced", errors.Join(err, os.Remove(temporary)))
+		return l.unusable("point", "it cannot be replaced", errors.Join(err, removeSymlink(temporary)))
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (l *Link) replace(target string) error {
 func (l *Link) Release() error {
 	var err error
 	if now, readErr := os.Readlink(l.path); readErr == nil && l.target != "" && now == l.target {
-		err = os.Remove(l.path)
+		err = removeSymlink(l.path)
 	}
 	if err != nil {
 		// The record stays, for the next process to know the link by.

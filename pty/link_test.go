@@ -16,7 +16,10 @@ import (
 // alive and gone are what a link may point to.
 const alive = "/dev/null"
 
-func gone(t *testing.T) string { return filepath.Join(t.TempDir(), "no-such-pts") }
+func gone(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "no-such-pts")
+}
 
 func claim(t *testing.T, path, run string) *Link {
 	t.Helper()
@@ -55,7 +58,7 @@ func mustHold(t *testing.T, dir string, want ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
+	got := make([]string, 0, len(entries))
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
@@ -136,20 +139,27 @@ func TestClaimWhatMayBeReplaced(t *testing.T) {
 		setUp func(t *testing.T, path, run string)
 	}{
 		{"nothing", func(*testing.T, string, string) {}},
-		{"a dangling link", func(t *testing.T, path, _ string) { symlink(t, gone(t), path) }},
+		{"a dangling link", func(t *testing.T, path, _ string) {
+			t.Helper()
+			symlink(t, gone(t), path)
+		}},
 		{"a link left by a killed process, its number in use again", func(t *testing.T, path, run string) {
+			t.Helper()
 			symlink(t, stalePTS, path)
 			leaveRecord(t, run, record{Version: recordVersion, Link: path, Targets: []string{stalePTS}, PID: 1})
 		}},
 		{"a link left by a process killed while it moved it", func(t *testing.T, path, run string) {
+			t.Helper()
 			symlink(t, stalePTS, path)
 			leaveRecord(t, run, record{Version: recordVersion, Link: path, Targets: []string{stalePTS, "/dev/pts/99"}, PID: 1})
 		}},
 		{"a temporary name left by a killed process", func(t *testing.T, path, _ string) {
+			t.Helper()
 			symlink(t, gone(t), path)
 			symlink(t, stalePTS, filepath.Join(filepath.Dir(path), ".vcomd-"+lockName(path)[:16]))
 		}},
 		{"a record that is no record", func(t *testing.T, path, run string) {
+			t.Helper()
 			leaveBytes(t, run, path, []byte("\x00\xff{{{"))
 		}},
 	}
@@ -177,26 +187,38 @@ func TestClaimWhatMustBeKept(t *testing.T) {
 		found string
 	}{
 		{"a regular file", func(t *testing.T, path, _ string) {
+			t.Helper()
 			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, "a regular file is there"},
 		{"a directory", func(t *testing.T, path, _ string) {
+			t.Helper()
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, "a directory is there"},
-		{"another program's live link", func(t *testing.T, path, _ string) { symlink(t, alive, path) },
-			"a link to /dev/null is there, made by another program"},
+		{
+			"another program's live link", func(t *testing.T, path, _ string) {
+				t.Helper()
+				symlink(t, alive, path)
+			},
+			"a link to /dev/null is there, made by another program",
+		},
 		{"a live link that the record does not know", func(t *testing.T, path, run string) {
+			t.Helper()
 			symlink(t, alive, path)
 			leaveRecord(t, run, record{Version: recordVersion, Link: path, Targets: []string{"/dev/pts/99"}})
 		}, "a link to /dev/null is there, made by another program"},
 		{"a live link under a record of another version", func(t *testing.T, path, run string) {
+			t.Helper()
 			symlink(t, alive, path)
 			leaveRecord(t, run, record{Version: recordVersion + 1, Link: path, Targets: []string{alive}})
 		}, "a link to /dev/null is there, made by another program"},
-		{"a link that loops", func(t *testing.T, path, _ string) { symlink(t, path, path) }, "made by another program"},
+		{"a link that loops", func(t *testing.T, path, _ string) {
+			t.Helper()
+			symlink(t, path, path)
+		}, "made by another program"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -245,7 +267,7 @@ func TestClaimErrors(t *testing.T) {
 	}
 	t.Run("unwritable directory", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a directory without the right to write is the point
+		if err := os.Chmod(dir, 0o500); err != nil {
 			t.Fatal(err)
 		}
 		withoutCapabilities(t, func() {
@@ -290,10 +312,19 @@ func TestPointAndReleaseRespectOthers(t *testing.T) {
 // A link served by a living process is refused, one that a SIGKILL has left
 // behind is not, although its target is still alive.
 func TestLinkOfAnotherProcess(t *testing.T) {
-	dir, run := t.TempDir(), t.TempDir()
-	path := filepath.Join(dir, "tty")
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test binary
-	cmd.Env = append(os.Environ(), holdLinkEnv+"="+path, holdLinkEnv+"_RUN="+run, holdLinkEnv+"_TARGET="+alive)
+	base := t.TempDir()
+	path, run := filepath.Join(base, heldLink), filepath.Join(base, heldRun)
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Dir = base
+	cmd.Env = append(os.Environ(), holdLinkEnv+"=1")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -310,12 +341,12 @@ func TestLinkOfAnotherProcess(t *testing.T) {
 	if line != "ready\n" {
 		t.Fatalf("the other process says %q, %v", line, err)
 	}
-	mustPointTo(t, path, alive)
+	mustPointTo(t, path, heldLinkGoes)
 	_, err = ClaimLink(path, run)
 	if !errors.Is(err, ErrLinkServed) || !strings.Contains(err.Error(), "served by process "+strconv.Itoa(cmd.Process.Pid)+";") {
 		t.Errorf("%v, want ErrLinkServed with the process", err)
 	}
-	mustPointTo(t, path, alive)
+	mustPointTo(t, path, heldLinkGoes)
 
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

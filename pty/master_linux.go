@@ -48,7 +48,7 @@ func (m *Master) Fd() int { return m.fd }
 // Close closes the master; programs that have the slave open read EIO or end
 // of file and get SIGHUP if it is their controlling terminal. A second Close
 // returns an error that is os.ErrClosed.
-func (m *Master) Close() error { return m.wrap("close", m.descriptor.close()) }
+func (m *Master) Close() error { return m.wrap("close", m.close()) }
 
 // Read does one read(2) into p, which must have room for two bytes. It
 // returns data, which alias p, or a status and no data. The error is
@@ -79,7 +79,7 @@ func (m *Master) Read(p []byte) (data []byte, st Status, err error) {
 func (m *Master) readRaw(p []byte) (int, error) {
 	for {
 		n, err := unix.Read(m.fd, p)
-		switch err { //nolint:errorlint // unix.Read returns a bare Errno; errors.Is costs on every EAGAIN
+		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
 		case nil:
 			if n > 0 {
 				return n, nil
@@ -142,7 +142,7 @@ func (m *Master) Write(p []byte) (int, error) {
 	}
 	for {
 		n, err := unix.Write(m.fd, p)
-		switch err { //nolint:errorlint // unix.Write returns a bare Errno; errors.Is costs on every EAGAIN
+		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
 		case nil:
 			if n == 0 {
 				return 0, ErrWouldBlock

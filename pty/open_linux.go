@@ -30,7 +30,7 @@ func Open(o Options) (*Master, error) {
 	}
 	m := &Master{descriptor: descriptor{fd: fd}}
 	if op, err := m.setUp(o); err != nil {
-		return nil, &OpError{Op: op, Path: m.path, Err: errors.Join(err, m.descriptor.close())}
+		return nil, &OpError{Op: op, Path: m.path, Err: errors.Join(err, m.close())}
 	}
 	return m, nil
 }

@@ -14,15 +14,19 @@ func TestObserveShowsWhatTheProgramSet(t *testing.T) {
 		apply func(*unix.Termios)
 		check func(unix.Termios) bool
 	}{
-		{"speed of the table", func(t *unix.Termios) { t.Cflag = t.Cflag&^uint32(unix.CBAUD) | unix.B115200 },
-			func(t unix.Termios) bool { return t.Cflag&unix.CBAUD == unix.B115200 && t.Ospeed == 115200 }},
+		{
+			"speed of the table", func(t *unix.Termios) { t.Cflag = t.Cflag&^uint32(unix.CBAUD) | unix.B115200 },
+			func(t unix.Termios) bool { return t.Cflag&unix.CBAUD == unix.B115200 && t.Ospeed == 115200 },
+		},
 		{"any speed", speed(74880), func(t unix.Termios) bool { return t.Ospeed == 74880 && t.Ispeed == 74880 }},
 		{"B0", func(t *unix.Termios) { t.Cflag &^= unix.CBAUD }, func(t unix.Termios) bool { return t.Cflag&unix.CBAUD == unix.B0 }},
 		{"two stop bits", func(t *unix.Termios) { t.Cflag |= unix.CSTOPB }, func(t unix.Termios) bool { return t.Cflag&unix.CSTOPB != 0 }},
 		{"RTS/CTS", func(t *unix.Termios) { t.Cflag |= unix.CRTSCTS }, func(t unix.Termios) bool { return t.Cflag&unix.CRTSCTS != 0 }},
 		{"XON/XOFF", func(t *unix.Termios) { t.Iflag |= unix.IXON | unix.IXOFF }, func(t unix.Termios) bool { return t.Iflag&unix.IXOFF != 0 }},
-		{"odd parity leaves its hint", func(t *unix.Termios) { t.Cflag |= unix.PARENB | unix.PARODD },
-			func(t unix.Termios) bool { return t.Cflag&unix.PARODD != 0 && t.Cflag&unix.PARENB == 0 }},
+		{
+			"odd parity leaves its hint", func(t *unix.Termios) { t.Cflag |= unix.PARENB | unix.PARODD },
+			func(t unix.Termios) bool { return t.Cflag&unix.PARODD != 0 && t.Cflag&unix.PARENB == 0 },
+		},
 	}
 	for _, mode := range lockModes {
 		for _, c := range changes {

@@ -90,7 +90,7 @@ func (w *Watcher) Remove(m *Master) {
 
 // Dispatch reads the events that wait and calls wake once for each master
 // concerned; all of them if the kernel's queue has overflowed. wake may call
-// Add and Remove. Under a flood of events some may be left: the descriptor
+// Add and Remove, not Dispatch. Under a flood of events some may be left: the descriptor
 // stays readable.
 func (w *Watcher) Dispatch() error {
 	w.due = w.due[:0]
@@ -174,7 +174,7 @@ func (w *Watcher) mark(p *watchedPort) {
 // Close ends the watch of all ports.
 func (w *Watcher) Close() error {
 	clear(w.ports)
-	if err := w.descriptor.close(); err != nil {
+	if err := w.close(); err != nil {
 		return fmt.Errorf("watch ports: close: %w", err)
 	}
 	return nil

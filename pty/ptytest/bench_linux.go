@@ -98,7 +98,8 @@ func (b *bench) open() (*program, error) {
 		return nil, err
 	}
 	b.programs = append(b.programs, p)
-	return p, p.change(makeRaw)
+	err = p.change(makeRaw)
+	return p, err
 }
 
 func (b *bench) close(t *testing.T) {

@@ -113,11 +113,12 @@ func (b *bench) canonical(local, input uint32) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, p.change(func(t *unix.Termios) {
+	err = p.change(func(t *unix.Termios) {
 		t.Lflag |= unix.ICANON | local
 		t.Iflag |= input
 		t.Cc[unix.VERASE], t.Cc[unix.VKILL], t.Cc[unix.VEOF] = 0x7f, 0x15, 0x04
 	})
+	return p, err
 }
 
 // signalled sends a character to a child that has the port as its controlling
@@ -150,8 +151,11 @@ func signalled(b *bench, char byte, want syscall.Signal) error {
 	if err := child.Start(); err != nil {
 		return err
 	}
-	died := make(chan error, 1)
-	go func() { died <- child.Wait() }()
+	died := make(chan struct{})
+	go func() {
+		defer close(died)
+		_ = child.Wait() // how it ended is in ProcessState
+	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	err = b.send([]byte{char})

@@ -1,6 +1,7 @@
 package ptytest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -108,7 +109,7 @@ func (p *program) expect(want []byte) error {
 		}
 		got = append(got, b...)
 	}
-	if string(got) != string(want) {
+	if !bytes.Equal(got, want) {
 		return fmt.Errorf("the program read %s, want %s", excerpt(got), excerpt(want))
 	}
 	return nil
