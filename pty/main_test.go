@@ -102,6 +102,22 @@ func openMaster(t *testing.T, locked bool) *Master {
 	return m
 }
 
+// openPort opens a port as this process can: for tests of what does not depend
+// on the lock.
+func openPort(t *testing.T) *Master {
+	t.Helper()
+	m, err := Open(Options{UID: -1, GID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
 // withoutCapabilities runs f on a thread without effective capabilities.
 func withoutCapabilities(t *testing.T, f func()) {
 	t.Helper()

@@ -55,7 +55,7 @@ func TestOpenOwnerAndMode(t *testing.T) {
 }
 
 func TestReadDataStatusAndErrors(t *testing.T) {
-	m := openMaster(t, true)
+	m := openPort(t)
 	buf := make([]byte, MaxRead+1)
 	if _, _, err := m.Read(buf); !errors.Is(err, ErrHangup) {
 		t.Fatalf("before the first open: %v, want ErrHangup", err)
@@ -113,7 +113,7 @@ func TestReadDataStatusAndErrors(t *testing.T) {
 }
 
 func TestWriteUntilFull(t *testing.T) {
-	m := openMaster(t, true)
+	m := openPort(t)
 	p := openProgram(t, m)
 	chunk := []byte(strings.Repeat("0123456789abcdef", 64))
 	var sent int
@@ -171,7 +171,7 @@ func TestClosedMaster(t *testing.T) {
 }
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
-	m := openMaster(t, true)
+	m := openPort(t)
 	p := openProgram(t, m)
 	buf := make([]byte, 64)
 	one := []byte{'x'}

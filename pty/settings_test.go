@@ -220,7 +220,7 @@ func TestEachLineDisciplineFlagReleasesEXTPROC(t *testing.T) {
 	}
 	for name, set := range flags {
 		t.Run(name, func(t *testing.T) {
-			m := openMaster(t, true)
+			m := openPort(t)
 			p := openProgram(t, m)
 			p.change(set)
 			observe(t, m)
@@ -234,7 +234,7 @@ func TestEachLineDisciplineFlagReleasesEXTPROC(t *testing.T) {
 		"IEXTEN": func(t *unix.Termios) { t.Lflag |= unix.IEXTEN }, "IGNBRK": func(t *unix.Termios) { t.Iflag |= unix.IGNBRK },
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := openMaster(t, true)
+			m := openPort(t)
 			p := openProgram(t, m)
 			p.change(set)
 			observe(t, m)
@@ -306,7 +306,7 @@ func TestShow(t *testing.T) {
 func TestShowDoesNotOverwriteNews(t *testing.T) {
 	for _, readBefore := range []bool{false, true} {
 		t.Run(fmt.Sprint("status read before: ", readBefore), func(t *testing.T) {
-			m := openMaster(t, true)
+			m := openPort(t)
 			p := openProgram(t, m)
 			old := observe(t, m)
 			p.change(speed(1234))
@@ -334,7 +334,7 @@ func TestShowDoesNotOverwriteNews(t *testing.T) {
 // anybody could know: the tty never differs from what was last observed or
 // shown without a status that says so.
 func TestShowAgainstATightLoop(t *testing.T) {
-	m := openMaster(t, true)
+	m := openPort(t)
 	p := openProgram(t, m)
 	const rounds = 3000
 	first := p.termios()
@@ -396,7 +396,7 @@ func TestShowAgainstATightLoop(t *testing.T) {
 }
 
 func TestShowKeepsOtherStatus(t *testing.T) {
-	m := openMaster(t, true)
+	m := openPort(t)
 	p := openProgram(t, m)
 	if err := unix.IoctlSetInt(p.fd, unix.TCFLSH, unix.TCIFLUSH); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func dispatch(t *testing.T, w *Watcher) {
 
 func TestWatcherWakesTheRightPortOnce(t *testing.T) {
 	w := newWatcher(t)
-	a, b := openMaster(t, true), openMaster(t, true)
+	a, b := openPort(t), openPort(t)
 	woken := map[*Master]int{}
 	for _, m := range []*Master{a, b} {
 		if err := w.Add(m, func() { woken[m]++ }); err != nil {
@@ -86,7 +86,7 @@ func TestWatcherSurvivesAMasterThatCloses(t *testing.T) {
 	dispatch(t, w)
 	w.Remove(m)
 	// The number is likely to be given out again: a new port, a new watch.
-	next := openMaster(t, true)
+	next := openPort(t)
 	woken := 0
 	if err := w.Add(next, func() { woken++ }); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestWatcherSurvivesAMasterThatCloses(t *testing.T) {
 // Reclaim.
 func TestWatcherDoesNotReportReclaim(t *testing.T) {
 	w := newWatcher(t)
-	m := openMaster(t, true)
+	m := openPort(t)
 	woken := 0
 	if err := w.Add(m, func() { woken++ }); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestWatcherDoesNotReportReclaim(t *testing.T) {
 
 func TestWatcherRemoveInsideWake(t *testing.T) {
 	w := newWatcher(t)
-	a, b := openMaster(t, true), openMaster(t, true)
+	a, b := openPort(t), openPort(t)
 	woken := 0
 	wake := func() {
 		woken++
@@ -179,7 +179,7 @@ func TestWatcherOverflowWakesAll(t *testing.T) {
 	w := newWatcher(t)
 	woken := 0
 	for range 3 {
-		if err := w.Add(openMaster(t, true), func() { woken++ }); err != nil {
+		if err := w.Add(openPort(t), func() { woken++ }); err != nil {
 			t.Fatal(err)
 		}
 	}
