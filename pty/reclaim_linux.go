@@ -106,7 +106,8 @@ func (m *Master) restoreHangupOnClose() error {
 
 // FlushInput drops everything that was written to the programs' side and that
 // no program has read yet. With ErrBusy (see there) up to 4095 bytes of it may
-// be left, the part that only a slave descriptor can reach.
+// be left, the part that only a slave descriptor can reach; a program that holds
+// the port in exclusive mode brings this about where CAP_SYS_ADMIN is missing.
 func (m *Master) FlushInput() error {
 	slave, err := m.openSlave()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -62,9 +61,4 @@ func Run(t *testing.T, open func(t *testing.T) Port) {
 			}
 		})
 	}
-}
-
-// Names lists the checks, for a port that wants to document its gaps.
-func Names() string {
-	return strings.Join(slices.Sorted(maps.Keys(checks())), "\n")
 }
