@@ -1,0 +1,181 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// What a TTY's Read returns when there is nothing to read.
+var (
+	ErrWouldBlock = errors.New("nothing to read or no room to write")
+	ErrClosed     = errors.New("no program has the port open")
+)
+
+// Note is what a TTY's Read returns in place of bytes: something a program did.
+// The bridge hands it on and does not look into it.
+type Note uint8
+
+// TTY is the program's side.
+type TTY interface {
+	// Read returns bytes, which lie in p, or a note. The error is ErrWouldBlock,
+	// ErrClosed, or what broke the tty.
+	Read(p []byte) (data []byte, note Note, err error)
+	// ReadNote returns a note if there is one, else 0. It never reads bytes.
+	ReadNote() (Note, error)
+	// Write writes what fits, and returns how much that was; 0 and no error
+	// when there is no room.
+	Write(p []byte) (int, error)
+	// Want says for which of the two TTYReady is to be called. Notes are always
+	// wanted.
+	Want(read, write bool)
+}
+
+// Remote is the access server's side.
+type Remote interface {
+	// Up reports whether there is a connection that can carry data.
+	Up() bool
+	// Blocked reports whether nothing can be sent now.
+	Blocked() bool
+	// Send takes all of p; the remote is not Blocked.
+	Send(p []byte)
+	// Request sends COM-PORT messages in one piece.
+	Request(messages ...comport.Message)
+	// Effective is the state that a plan starts from.
+	Effective() comport.State
+	// Resume offers again what Received did not take.
+	Resume()
+}
+
+// Clock is the time of the loop.
+type Clock interface {
+	Now() time.Time
+	AfterFunc(d time.Duration, f func()) evloop.Timer
+}
+
+// Owner is told what the bridge meets and does not handle.
+type Owner interface {
+	// Noted is a note of the TTY. It may call Change, which then takes the place
+	// that the note has among the bytes.
+	Noted(n Note)
+	// Failed: the TTY is broken.
+	Failed(err error)
+}
+
+// Config is what a user may set.
+type Config struct {
+	// Settle is how long a change that would spoil characters waits at most for
+	// the remote UART to have sent them; 0: never.
+	Settle time.Duration
+}
+
+// Counters count bytes.
+type Counters struct {
+	FromProgram   uint64 // read from the tty
+	ToProgram     uint64 // written to the tty
+	DroppedClosed uint64 // received while no program had the port open
+	DroppedUnsent uint64 // written by a program and never sent
+}
+
+// Bridge is the two pumps of one port. Use New.
+type Bridge struct {
+	cfg    Config
+	clock  Clock
+	tty    TTY
+	remote Remote
+	owner  Owner
+
+	open    bool // a program has the tty open
+	started bool // bytes were read since then
+	queue   queue
+	full    bool   // the tty did not take all of what was received
+	noting  bool   // Noted is being called
+	noteAt  uint64 // the place of its Change
+
+	busyUntil   time.Time    // the remote UART has sent everything then
+	settleUntil time.Time    // the end of the present settle; zero: there is none
+	settleTimer evloop.Timer // set while settling
+
+	counters Counters
+	buf      [4096]byte
+}
+
+// New returns the pumps between tty and remote.
+func New(cfg Config, clock Clock, tty TTY, remote Remote, owner Owner) *Bridge {
+	return &Bridge{cfg: cfg, clock: clock, tty: tty, remote: remote, owner: owner}
+}
+
+// SetTTY puts another tty in the place of the first: bytes that wait stay.
+func (b *Bridge) SetTTY(tty TTY) { b.tty = tty }
+
+// Counters returns the counters.
+func (b *Bridge) Counters() Counters { return b.counters }
+
+// Queued returns how many bytes wait in the bridge.
+func (b *Bridge) Queued() int { return len(b.queue.data) }
+
+// Opened says that a program has opened the port.
+func (b *Bridge) Opened() { b.open, b.started = true, false }
+
+// Closed says that the last program has closed it: what was received for it and
+// not taken is not for the next one.
+func (b *Bridge) Closed() { b.open, b.full = false, false }
+
+// LinkLost forgets the changes that wait, since all is sent anew on the next
+// connection, and how busy the remote UART was.
+func (b *Bridge) LinkLost() {
+	b.queue.forgetChanges()
+	b.busyUntil = time.Time{}
+	b.stopSettling()
+	b.want()
+}
+
+// DropUnsent drops the bytes that wait, in the tty too, and returns how many.
+func (b *Bridge) DropUnsent() int {
+	n := b.queue.forgetData()
+	for {
+		data, note, err := b.tty.Read(b.buf[:])
+		if err != nil {
+			break
+		}
+		if note != 0 {
+			b.note(note)
+		}
+		b.counters.FromProgram += uint64(len(data))
+		n += len(data)
+	}
+	b.counters.DroppedUnsent += uint64(n)
+	return n
+}
+
+// TTYReady is called when the tty can be read (or has a note) or written.
+func (b *Bridge) TTYReady(readable, writable bool) {
+	if writable {
+		b.full = false
+		b.remote.Resume()
+	}
+	if readable {
+		b.Pump()
+	}
+	b.want()
+}
+
+// Change has want asked of the remote UART, after the bytes that came before.
+// Called from Noted, it takes the note's place.
+func (b *Bridge) Change(want comport.State) {
+	at := b.queue.tail()
+	if b.noting {
+		at = b.noteAt
+	}
+	b.queue.change(at, want)
+}
+
+// ForgetChanges drops the changes that wait: the caller has sent them itself.
+func (b *Bridge) ForgetChanges() { b.queue.forgetChanges() }
+
+// want says which callbacks are due.
+func (b *Bridge) want() {
+	b.tty.Want(b.remote.Up() && !b.remote.Blocked() && b.queue.empty(), b.open && b.full)
+}

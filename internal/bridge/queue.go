@@ -1,0 +1,82 @@
+package bridge
+
+import "github.com/vcomd/vcomd/rfc2217client/comport"
+
+// Bounds of a queue.
+const (
+	// maxStaged is how many bytes a queue takes: more than a pseudo-terminal
+	// holds (20 KiB), so that all that was written before a change of settings
+	// can be put in front of it.
+	maxStaged = 64 << 10
+	// maxChanges is how many changes wait at most; the newest one then takes in
+	// what would be one more.
+	maxChanges = 256
+)
+
+// change is what a program wanted of the UART after a certain byte.
+type change struct {
+	at   uint64 // offset in the stream of bytes
+	want comport.State
+}
+
+// queue holds bytes, and changes of settings in their places among them. The
+// zero value is ready.
+type queue struct {
+	data    []byte
+	head    uint64 // offset of data[0] in the stream
+	changes []change
+}
+
+func (q *queue) empty() bool  { return len(q.data) == 0 && len(q.changes) == 0 }
+func (q *queue) tail() uint64 { return q.head + uint64(len(q.data)) }
+func (q *queue) room() int    { return maxStaged - len(q.data) }
+
+// stage appends bytes; the caller has looked at room.
+func (q *queue) stage(p []byte) { q.data = append(q.data, p...) }
+
+// change puts a change at an offset, which is not before that of an earlier one.
+func (q *queue) change(at uint64, want comport.State) {
+	if n := len(q.changes); n > 0 && (q.changes[n-1].at == at || n == maxChanges) {
+		q.changes[n-1].want = want
+		return
+	}
+	q.changes = append(q.changes, change{at, want})
+}
+
+// next returns the change that is due now, or else the bytes in front of the
+// next one.
+func (q *queue) next() (due *change, data []byte) {
+	if len(q.changes) == 0 {
+		return nil, q.data
+	}
+	c := &q.changes[0]
+	if c.at <= q.head {
+		return c, nil
+	}
+	return nil, q.data[:min(uint64(len(q.data)), c.at-q.head)]
+}
+
+// popChange drops the change that was due.
+func (q *queue) popChange() { q.changes = q.changes[:copy(q.changes, q.changes[1:])] }
+
+// popData drops n bytes.
+func (q *queue) popData(n int) {
+	q.head += uint64(n)
+	q.data = q.data[:copy(q.data, q.data[n:])]
+}
+
+// forgetChanges drops all changes and keeps the bytes: after a reconnect
+// everything is set before the first byte.
+func (q *queue) forgetChanges() { q.changes = q.changes[:0] }
+
+// forgetData drops all bytes and returns how many; what was to change still
+// does.
+func (q *queue) forgetData() int {
+	n := len(q.data)
+	q.head += uint64(n)
+	q.data = q.data[:0]
+	for i := range q.changes {
+		q.changes[i].at = q.head
+	}
+	return n
+}

@@ -1,0 +1,187 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// maxReads bounds how often Pump reads before it lets others have the loop.
+const maxReads = 64
+
+// Pump moves what it can from the tty to the remote. It is also to be called
+// when the remote is no longer blocked.
+func (b *Bridge) Pump() {
+	for range maxReads {
+		more := false
+		if b.send() {
+			more = b.read()
+		} else {
+			more = b.readNote()
+		}
+		if !more {
+			break
+		}
+	}
+	b.want()
+}
+
+// send sends what is queued. It reports whether all of it went and the remote
+// takes more.
+func (b *Bridge) send() bool {
+	for {
+		if !b.remote.Up() || b.remote.Blocked() {
+			return false
+		}
+		due, data := b.queue.next()
+		switch {
+		case due != nil:
+			if !b.apply(due.want) {
+				return false
+			}
+		case len(data) > 0:
+			n := min(len(data), len(b.buf))
+			b.sendData(data[:n])
+			b.queue.popData(n)
+		default:
+			return true
+		}
+	}
+}
+
+// apply carries out a change. It reports false if that has to wait until the
+// remote UART has sent what came before.
+func (b *Bridge) apply(want comport.State) bool {
+	plan := termiosmirror.Diff(want, b.remote.Effective())
+	if plan.Disturbs() && b.settling() {
+		return false
+	}
+	// Before the request: should that lose the connection, all changes are
+	// forgotten.
+	b.stopSettling()
+	b.queue.popChange()
+	if len(plan) > 0 {
+		b.remote.Request(plan...)
+	}
+	return true
+}
+
+// settling reports whether the remote UART is still sending, by line-time
+// arithmetic, and has Pump called when it is not or has had time enough.
+func (b *Bridge) settling() bool {
+	now := b.clock.Now()
+	if b.settleUntil.IsZero() {
+		limit := now.Add(b.cfg.Settle)
+		b.settleUntil = b.busyUntil
+		if limit.Before(b.busyUntil) {
+			b.settleUntil = limit
+		}
+	}
+	left := b.settleUntil.Sub(now)
+	if left <= 0 {
+		return false
+	}
+	if b.settleTimer == nil {
+		b.settleTimer = b.clock.AfterFunc(left, func() {
+			b.settleTimer = nil
+			b.Pump()
+		})
+	}
+	return true
+}
+
+func (b *Bridge) stopSettling() {
+	b.settleUntil = time.Time{}
+	if b.settleTimer != nil {
+		b.settleTimer.Stop()
+		b.settleTimer = nil
+	}
+}
+
+func (b *Bridge) sendData(p []byte) {
+	if b.cfg.Settle > 0 {
+		if t := termiosmirror.LineTime(len(p), b.remote.Effective()); t > 0 {
+			if now := b.clock.Now(); b.busyUntil.Before(now) {
+				b.busyUntil = now
+			}
+			b.busyUntil = b.busyUntil.Add(t)
+		}
+	}
+	b.remote.Send(p)
+}
+
+// read does one read of the tty, whose bytes may be sent at once. It reports
+// whether another one makes sense.
+func (b *Bridge) read() bool {
+	data, note, err := b.tty.Read(b.buf[:])
+	switch {
+	case errors.Is(err, ErrWouldBlock), errors.Is(err, ErrClosed):
+		return false
+	case err != nil:
+		b.owner.Failed(err)
+		return false
+	case note != 0:
+		b.note(note)
+		return true
+	}
+	b.counters.FromProgram += uint64(len(data))
+	b.started = true
+	if b.queue.empty() {
+		b.sendData(data)
+	} else {
+		// Reading them has found a change (see TTY) that goes first.
+		b.queue.stage(data)
+	}
+	// While a program has the tty open, a short read says that there was no more,
+	// and if more has come since then the loop calls again. It does not when the
+	// tty is closed: then only ErrClosed is the end.
+	return !b.open || len(data) >= len(b.buf)-1
+}
+
+// readNote looks for a note while bytes cannot be sent. It reports whether there
+// was one.
+func (b *Bridge) readNote() bool {
+	note, err := b.tty.ReadNote()
+	if err != nil {
+		b.owner.Failed(err)
+		return false
+	}
+	if note == 0 {
+		return false
+	}
+	b.note(note)
+	return true
+}
+
+// note handles what a program did. A tty tells of it before the bytes that wait
+// with it, whichever came first. Once bytes have been read since the open, the
+// waiting ones are taken to be older than the change, else newer: that is what
+// programs do (write then tcsetattr; open, tcsetattr, write).
+func (b *Bridge) note(n Note) {
+	at := b.queue.tail()
+	if b.remote.Up() && b.started {
+		n |= b.stageWaiting()
+		at = b.queue.tail()
+	}
+	b.noting, b.noteAt = true, at
+	b.owner.Noted(n)
+	b.noting = false
+}
+
+// stageWaiting takes what waits in the tty into the queue, and returns the notes
+// met on the way.
+func (b *Bridge) stageWaiting() (notes Note) {
+	for b.queue.room() >= len(b.buf) {
+		data, note, err := b.tty.Read(b.buf[:])
+		if err != nil {
+			// An error other than "nothing there" is met again by Pump.
+			return notes
+		}
+		notes |= note
+		b.counters.FromProgram += uint64(len(data))
+		b.queue.stage(data)
+	}
+	return notes
+}

@@ -1,0 +1,101 @@
+package port
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// Connect says when a port is connected to its access server.
+type Connect uint8
+
+// The policies.
+const (
+	ConnectOnOpen Connect = iota // while a program has the port open, and CloseDelay longer
+	ConnectAlways                // from start to end
+)
+
+// String gives the policy as flags spell it.
+func (c Connect) String() string {
+	if c == ConnectAlways {
+		return "always"
+	}
+	return "on-open"
+}
+
+// ParseConnect reads a policy.
+func ParseConnect(s string) (Connect, error) {
+	for _, c := range []Connect{ConnectOnOpen, ConnectAlways} {
+		if s == c.String() {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of on-open, always", s)
+}
+
+// Purge says which flushes of a program (tcflush) are passed on to the access
+// server.
+type Purge uint8
+
+// The policies. On a plain pseudo-terminal tcdrain cannot wait, and a flush of
+// output would destroy what a program believes to be sent: hence PurgeReceive.
+const (
+	PurgeReceive Purge = iota // input only
+	PurgeBoth
+	PurgeNone
+)
+
+// String gives the policy as flags spell it.
+func (p Purge) String() string {
+	switch p {
+	case PurgeReceive:
+		return "rx"
+	case PurgeBoth:
+		return "both"
+	case PurgeNone:
+		return "none"
+	default:
+		return "?"
+	}
+}
+
+// ParsePurge reads a policy.
+func ParsePurge(s string) (Purge, error) {
+	for _, p := range []Purge{PurgeReceive, PurgeBoth, PurgeNone} {
+		if s == p.String() {
+			return p, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of rx, both, none", s)
+}
+
+// Config is one port's configuration, validated.
+type Config struct {
+	Name             string
+	Link             string // absolute or relative path; empty: no link
+	RunDir           string // where locks are
+	Remote           rfc2217client.Remote
+	Line             comport.State // --line; zero: none
+	Connect          Connect
+	CloseDelay       time.Duration
+	RetryMin         time.Duration
+	RetryMax         time.Duration
+	NegotiateTimeout time.Duration
+	Settle           time.Duration
+	Purge            Purge
+	UID, GID         int // -1: left as they are
+	Mode             os.FileMode
+	Signature        string // what a server is told that asks who this is
+
+	// Dial replaces the dialling of Remote: the embedded server.
+	Dial func(ctx context.Context, r rfc2217client.Remote) (net.Conn, error)
+	// Events receives what happens; it is called on the loop and must not block.
+	Events func(Event)
+	// Trace, if set, receives all that passes on the wire.
+	Trace func(rfc2217client.TraceEntry)
+}

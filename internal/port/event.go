@@ -1,0 +1,41 @@
+package port
+
+import "time"
+
+// Kind says what an Event is about.
+type Kind string
+
+// The kinds of event. Old and New of the Event are given in brackets.
+const (
+	KindReady        Kind = "ready"        // the tty is there [link → tty]
+	KindOpened       Kind = "opened"       // a program has opened the port
+	KindClosed       Kind = "closed"       // the last program has closed it
+	KindConnected    Kind = "connected"    // [→ mode]
+	KindDegraded     Kind = "degraded"     // connected, but not as asked [protocol → mode]
+	KindDisconnected Kind = "disconnected" // Err says why; New when it tries again
+	KindStopped      Kind = "stopped"      // disconnected because nobody needs it
+	KindWanted       Kind = "wanted"       // a program asked for settings [settings → settings]
+	KindDiffers      Kind = "differs"      // the server acknowledged another value [asked → given]
+	KindShown        Kind = "shown"        // the tty was told the truth [settings → settings]
+	KindUnanswered   Kind = "unanswered"   // the server never acknowledged [request]
+	KindModemState   Kind = "modem-state"  // [lines → lines]
+	KindLineState    Kind = "line-state"   // [→ errors]
+	KindBreak        Kind = "break"        // a break was received
+	KindPurged       Kind = "purged"       // a flush was passed on [→ what]
+	KindSuspended    Kind = "suspended"    // the server holds the output
+	KindResumed      Kind = "resumed"
+	KindDropped      Kind = "dropped"    // bytes were dropped [→ how many]
+	KindNewTTY       Kind = "new-tty"    // another pseudo-terminal took the place [old → new]
+	KindTTYFailed    Kind = "tty-failed" // Err
+)
+
+// Event is one thing that happened to a port.
+type Event struct {
+	Time time.Time
+	Port string
+	Kind Kind
+	Old  string
+	New  string
+	Text string // more, for people
+	Err  error
+}

@@ -1,0 +1,278 @@
+package port
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/bridge"
+	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/pty"
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// Port is one virtual port. Its methods are for the loop's thread, or for before
+// the loop runs.
+type Port struct {
+	cfg     Config
+	loop    *evloop.Loop
+	watcher *pty.Watcher
+	link    *pty.Link // nil: none
+	tty     *terminal
+	mirror  *termiosmirror.Mirror
+	client  *rfc2217client.Client
+	bridge  *bridge.Bridge
+
+	open       bool
+	termios    unix.Termios // the last ones observed or shown
+	asked      bool         // a program has called tcsetattr, or --line was given
+	modem      comport.ModemState
+	closeTimer evloop.Timer // until an unused connection is ended
+	closeTries int
+	showTimer  evloop.Timer // until the tty is told what the server said
+	show       comport.State
+	poll       poll
+	lastErr    error
+	failures   int // since the last connection
+}
+
+// Open makes the tty and the link of a port. Nothing is connected before Start.
+// Errors are for the user: they name what was done to what.
+func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
+	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line)}
+	if p.cfg.Events == nil {
+		p.cfg.Events = func(Event) {}
+	}
+	var err error
+	if cfg.Link != "" {
+		if p.link, err = pty.ClaimLink(cfg.Link, cfg.RunDir); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.openTTY(); err != nil {
+		if p.link != nil {
+			_ = p.link.Release()
+		}
+		return nil, err
+	}
+	p.client = rfc2217client.New(rfc2217client.Config{
+		Remote:           cfg.Remote,
+		RetryMin:         cfg.RetryMin,
+		RetryMax:         cfg.RetryMax,
+		NegotiateTimeout: cfg.NegotiateTimeout,
+		Signature:        cfg.Signature,
+		Trace:            cfg.Trace,
+		Dial:             cfg.Dial,
+	}, loop, (*handler)(p))
+	p.bridge = bridge.New(bridge.Config{Settle: cfg.Settle}, loop, p.tty, p.client, (*owner)(p))
+	p.asked = p.mirror.Asked()
+	p.emit(Event{Kind: KindReady, Old: cfg.Link, New: p.tty.master.Path()})
+	return p, nil
+}
+
+// openTTY makes a pseudo-terminal and moves the link to it.
+func (p *Port) openTTY() error {
+	m, err := pty.Open(pty.Options{UID: p.cfg.UID, GID: p.cfg.GID, Mode: p.cfg.Mode})
+	if err != nil {
+		return err
+	}
+	t := &terminal{master: m, look: p.look}
+	fail := func(err error) error {
+		p.watcher.Remove(m)
+		_ = t.close()
+		return err
+	}
+	if p.termios, err = m.Observe(); err != nil {
+		return fail(err)
+	}
+	want := p.cfg.Line
+	if p.tty != nil {
+		want = p.mirror.Want() // a fresh tty looks like the one whose place it takes
+	}
+	p.termios = termiosmirror.Apply(p.termios, want)
+	if err := m.Show(p.termios); err != nil {
+		return fail(err)
+	}
+	if t.source, err = p.loop.Watch(m.Fd(), evloop.Priority, func(ev evloop.Events) { p.ready(t, ev) }); err != nil {
+		return fail(err)
+	}
+	_ = t.source.Park() // closed: the watcher tells when that ends
+	if err := p.watcher.Add(m, p.wake); err != nil {
+		return fail(err)
+	}
+	if p.link != nil {
+		if err := p.link.Point(m.Path()); err != nil {
+			return fail(err)
+		}
+	}
+	p.tty = t
+	p.mirror.Start(p.termios)
+	return nil
+}
+
+// Start connects, if the port is to be connected always. The loop may run or
+// not.
+func (p *Port) Start() {
+	if p.cfg.Connect == ConnectAlways {
+		p.client.Start()
+	}
+	p.wake() // a program may have been quick
+}
+
+// Close ends the connection and the tty, and removes the link.
+func (p *Port) Close() error {
+	stop(&p.closeTimer)
+	stop(&p.showTimer)
+	p.poll.stop()
+	p.client.Stop()
+	p.watcher.Remove(p.tty.master)
+	// The link first: no program can open a tty that is about to go.
+	var err error
+	if p.link != nil {
+		err = p.link.Release()
+	}
+	return errors.Join(err, p.tty.close())
+}
+
+func stop(t *evloop.Timer) {
+	if *t != nil {
+		(*t).Stop()
+		*t = nil
+	}
+}
+
+func (p *Port) emit(ev Event) {
+	ev.Time, ev.Port = p.loop.Now(), p.cfg.Name
+	p.cfg.Events(ev)
+}
+
+// ready is called by the loop for the tty's descriptor.
+func (p *Port) ready(t *terminal, ev evloop.Events) {
+	if t != p.tty {
+		return
+	}
+	if ev&(evloop.Hangup|evloop.Error) != 0 {
+		p.wake()
+		return
+	}
+	p.bridge.TTYReady(ev&(evloop.Readable|evloop.Priority) != 0, ev&evloop.Writable != 0)
+	p.rearm()
+}
+
+// wake looks whether a program has opened or closed the tty.
+func (p *Port) wake() {
+	hung, err := p.tty.master.Hung()
+	if err != nil {
+		p.ttyFailed(err)
+		return
+	}
+	switch {
+	case !hung && !p.open:
+		p.opened()
+	case hung && p.open:
+		p.bridge.Pump() // what it has written and changed before it closed
+		p.closed()
+	case hung:
+		// A program may have come and gone already, and left something.
+		if st, err := p.tty.master.ReadStatus(); err == nil && st != 0 || p.waiting() > 0 {
+			p.opened()
+			if st != 0 {
+				(*owner)(p).Noted(bridge.Note(st))
+			}
+			p.bridge.Pump()
+			p.closed()
+		}
+	}
+	p.rearm()
+}
+
+// waiting returns how many bytes a program has written that were not sent yet.
+func (p *Port) waiting() int {
+	n, err := p.tty.master.Readable()
+	if err != nil {
+		return 0
+	}
+	return n + p.bridge.Queued() + p.client.Unsent()
+}
+
+// rearm has the loop wait for the tty's descriptor while the tty is open, and
+// only then: the hang-up of a closed one would be reported for ever.
+func (p *Port) rearm() {
+	if !p.open {
+		_ = p.tty.source.Park()
+		return
+	}
+	// Settings that were written or looked at may have brought up a status that
+	// the kernel does not wake for.
+	if p.tty.master.Pending() {
+		p.loop.Post(func() { p.bridge.TTYReady(true, false) })
+	}
+}
+
+func (p *Port) opened() {
+	p.open = true
+	stop(&p.closeTimer)
+	p.bridge.Opened()
+	p.emit(Event{Kind: KindOpened})
+	p.client.Start() // at once, also when it is waiting to try again
+	p.bridge.TTYReady(true, false)
+	p.poll.arm(p)
+}
+
+func (p *Port) closed() {
+	p.open = false
+	p.bridge.Closed()
+	p.client.Discard()
+	p.poll.stop()
+	p.emit(Event{Kind: KindClosed})
+	if err := p.tty.master.Reclaim(); err != nil {
+		p.replaceTTY(err)
+	}
+	// What was left in the tty is sent from here on: the descriptor is parked.
+	p.bridge.Pump()
+	_ = p.tty.source.Park()
+	if p.cfg.Connect == ConnectOnOpen {
+		p.closeTries = 0
+		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)
+	}
+}
+
+// Output in flight when the last program closes the port is given some time: the
+// connection is not ended before it is sent, or drainTries have passed.
+const (
+	drainInterval = closeDrain / drainTries
+	drainTries    = 50
+)
+
+func (p *Port) endConnection() {
+	p.closeTimer = nil
+	if p.waiting() > 0 && p.closeTries < drainTries {
+		p.closeTries++
+		p.bridge.Pump()
+		p.closeTimer = p.loop.AfterFunc(drainInterval, p.endConnection)
+		return
+	}
+	if n := p.bridge.DropUnsent(); n > 0 {
+		p.emit(Event{Kind: KindDropped, New: fmt.Sprint(n), Text: "bytes were never sent: the port was closed and the access server cannot be reached"})
+	}
+	p.client.Stop()
+}
+
+// replaceTTY puts a fresh pseudo-terminal in the place of one that cannot be
+// opened any more. The link moves first: at no moment does it lead nowhere.
+func (p *Port) replaceTTY(why error) {
+	old := p.tty
+	if err := p.openTTY(); err != nil {
+		p.ttyFailed(fmt.Errorf("%w, and there is no other: %w", why, err))
+		return
+	}
+	p.bridge.SetTTY(p.tty)
+	p.watcher.Remove(old.master)
+	_ = old.close()
+	p.emit(Event{Kind: KindNewTTY, Old: old.master.Path(), New: p.tty.master.Path(), Err: why})
+}
+
+func (p *Port) ttyFailed(err error) { p.emit(Event{Kind: KindTTYFailed, Err: err}) }

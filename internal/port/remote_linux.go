@@ -1,0 +1,178 @@
+package port
+
+import (
+	"time"
+
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// closeDrain is how long output in flight at the last close is waited for.
+const closeDrain = 5 * time.Second
+
+// handler is the Port as its client knows it.
+type handler Port
+
+var _ rfc2217client.Handler = (*handler)(nil)
+
+// Connected puts the remote UART into the state that programs asked for, before
+// any byte, and asks for what nobody set.
+func (h *handler) Connected(m rfc2217client.Mode) {
+	p := (*Port)(h)
+	p.lastErr, p.failures = nil, 0
+	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
+	if m == rfc2217client.ModeComPort {
+		p.bridge.ForgetChanges()
+		p.client.Request(p.opening()...)
+	}
+	p.bridge.Pump()
+}
+
+// opening is what a connection starts with: all that was asked for, and queries
+// for the rest, so that the tty can show what the server is set to.
+func (p *Port) opening() []comport.Message {
+	var want comport.State
+	if p.asked {
+		want = p.mirror.Want()
+	}
+	messages := append([]comport.Message(nil), termiosmirror.Diff(want, p.client.Effective())...)
+	if want.BaudRate == 0 {
+		messages = append(messages, comport.SetBaudRate{})
+	}
+	if want.DataSize == 0 {
+		messages = append(messages, comport.SetDataSize{})
+	}
+	if want.Parity == 0 {
+		messages = append(messages, comport.SetParity{})
+	}
+	if want.StopSize == 0 {
+		messages = append(messages, comport.SetStopSize{})
+	}
+	return append(messages, comport.SignatureText{})
+}
+
+// Received hands serial data to the program.
+func (h *handler) Received(data []byte) int { return (*Port)(h).bridge.Received(data) }
+
+// Sendable has the program's bytes flow again.
+func (h *handler) Sendable() { (*Port)(h).bridge.Pump() }
+
+// Disconnected keeps the program waiting, and forgets what the connection knew.
+func (h *handler) Disconnected(err error, retry time.Duration) {
+	p := (*Port)(h)
+	p.bridge.LinkLost()
+	p.modem = 0
+	if retry < 0 {
+		p.emit(Event{Kind: KindStopped})
+		return
+	}
+	// One line a change: the second failure for the same reason is no news.
+	if p.failures++; p.failures == 1 || p.lastErr == nil || err.Error() != p.lastErr.Error() {
+		p.emit(Event{
+			Kind: KindDisconnected, Err: err, New: retry.Round(time.Millisecond).String(),
+			Text: p.cfg.Remote.String(),
+		})
+	}
+	p.lastErr = err
+}
+
+// Event takes what the server said or failed to say.
+func (h *handler) Event(ev rfc2217client.Event) {
+	p := (*Port)(h)
+	switch ev.Kind {
+	case rfc2217client.EventMode:
+		if ev.Text != "" {
+			p.emit(Event{Kind: KindDegraded, Old: p.cfg.Remote.Protocol.String(), New: ev.Mode.String(), Text: ev.Text})
+		}
+	case rfc2217client.EventReport:
+		p.reported(ev.Message, ev.Request)
+	case rfc2217client.EventUnanswered:
+		p.emit(Event{Kind: KindUnanswered, Old: ev.Request.String()})
+	case rfc2217client.EventModemState:
+		if m, ok := ev.Message.(comport.NotifyModemState); ok {
+			p.modemState(m.State & comport.ModemLevels)
+		}
+	case rfc2217client.EventLineState:
+		if m, ok := ev.Message.(comport.NotifyLineState); ok {
+			p.emit(Event{Kind: KindLineState, New: m.State.String()})
+		}
+	case rfc2217client.EventBreak:
+		p.emit(Event{Kind: KindBreak})
+	case rfc2217client.EventSuspended:
+		p.emit(Event{Kind: KindSuspended})
+	case rfc2217client.EventResumed:
+		p.emit(Event{Kind: KindResumed})
+	}
+}
+
+// modemState takes the levels: deltas are not to be trusted, some servers send
+// none.
+func (p *Port) modemState(now comport.ModemState) {
+	if now == p.modem {
+		return
+	}
+	p.emit(Event{Kind: KindModemState, Old: p.modem.String(), New: now.String()})
+	p.modem = now
+}
+
+// reported compares what the server said with what was asked.
+func (p *Port) reported(got, request comport.Message) {
+	if !p.asked {
+		// Nobody has asked for anything: the tty looks like the server.
+		var told comport.State
+		if told.Set(got) {
+			p.showLater(told, 0)
+		}
+		return
+	}
+	if request == nil || comport.IsQuery(request) || got == request {
+		return
+	}
+	switch m := got.(type) {
+	case comport.SetBaudRate:
+		asked, ok := request.(comport.SetBaudRate)
+		if !ok || !termiosmirror.SpeedDiffers(asked.Rate, m.Rate) {
+			return
+		}
+		p.showLater(comport.State{BaudRate: m.Rate}, showDelay)
+	case comport.SetStopSize:
+		p.showLater(comport.State{StopSize: m.Size}, showDelay)
+	case comport.PurgeData, comport.SignatureText:
+		return
+	default:
+	}
+	p.emit(Event{Kind: KindDiffers, Old: request.String(), New: got.String()})
+}
+
+// Status is a snapshot of a port.
+type Status struct {
+	Name, Link, TTY, Remote string
+	Open                    bool
+	Mode                    rfc2217client.Mode
+	Up, Suspended           bool
+	Wanted, Reported        comport.State
+	ModemState              comport.ModemState
+	Bytes                   Bytes
+	Client                  rfc2217client.Counters
+	LastError               error
+}
+
+// Bytes counts the serial data at the tty.
+type Bytes struct {
+	FromProgram, ToProgram, DroppedClosed, DroppedUnsent uint64
+}
+
+// Status takes a snapshot.
+func (p *Port) Status() Status {
+	s := Status{
+		Name: p.cfg.Name, TTY: p.tty.master.Path(), Remote: p.cfg.Remote.String(),
+		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(),
+		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
+		Bytes: Bytes(p.bridge.Counters()), Client: p.client.Counters(), LastError: p.lastErr,
+	}
+	if p.link != nil {
+		s.Link = p.link.Path()
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+package port
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/bridge"
+	"github.com/vcomd/vcomd/pty"
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// showDelay is how long the settings must have been left alone before the tty
+// is told what the server made of them: a program that is still trying speeds
+// must not find them changed under its hands.
+const showDelay = 100 * time.Millisecond
+
+// owner is the Port as its bridge knows it.
+type owner Port
+
+var _ bridge.Owner = (*owner)(nil)
+
+// Noted handles what a program did to the tty.
+func (o *owner) Noted(n bridge.Note) {
+	p, st := (*Port)(o), pty.Status(n)
+	if st&pty.StatusIoctl != 0 {
+		p.observe()
+	}
+	if st&(pty.StatusFlushRead|pty.StatusFlushWrite) != 0 {
+		p.flushed(st)
+	}
+}
+
+// Failed handles a tty that cannot be read or written.
+func (o *owner) Failed(err error) { (*Port)(o).ttyFailed(err) }
+
+// observe takes a program's tcsetattr.
+func (p *Port) observe() {
+	t, err := p.tty.master.Observe()
+	if err != nil {
+		p.ttyFailed(err)
+		return
+	}
+	p.take(t)
+	p.poll.arm(p)
+}
+
+// look is observe where no status says that there is something to observe.
+func (p *Port) look() {
+	t, err := p.tty.master.Observe()
+	if err != nil {
+		p.ttyFailed(err)
+		return
+	}
+	if t != p.termios {
+		p.take(t)
+	}
+}
+
+// take has the settings that a program wants carried out, in their place among
+// the bytes.
+func (p *Port) take(t unix.Termios) {
+	p.poll.touch(p.loop.Now())
+	p.termios = t
+	before := p.mirror.Want()
+	want, _ := p.mirror.Observe(t)
+	p.asked = true
+	stop(&p.showTimer)
+	if want != before {
+		p.emit(Event{Kind: KindWanted, Old: before.String(), New: want.String()})
+	}
+	if p.client.Mode() == rfc2217client.ModeComPort {
+		p.bridge.Change(want)
+	}
+}
+
+// flushed passes a program's tcflush on.
+func (p *Port) flushed(st pty.Status) {
+	var what comport.Purge
+	if st&pty.StatusFlushRead != 0 && p.cfg.Purge != PurgeNone {
+		what |= comport.PurgeReceive
+		p.client.Discard() // received before the flush, and not in the tty yet
+	}
+	if st&pty.StatusFlushWrite != 0 && p.cfg.Purge == PurgeBoth {
+		what |= comport.PurgeTransmit
+	}
+	if what == 0 || p.client.Mode() != rfc2217client.ModeComPort {
+		return
+	}
+	p.client.Request(comport.PurgeData{What: what})
+	p.emit(Event{Kind: KindPurged, New: what.String()})
+}
+
+// showLater has the tty told what the server said. The answer to a request is
+// shown when nothing has changed for a while; a server's own settings, while no
+// program has asked for any, at once.
+func (p *Port) showLater(told comport.State, after time.Duration) {
+	merge(&p.show, told)
+	stop(&p.showTimer)
+	p.showTimer = p.loop.AfterFunc(after, func() {
+		p.showTimer = nil
+		p.showNow()
+		p.rearm()
+	})
+}
+
+func merge(into *comport.State, s comport.State) {
+	for m := range s.Requests() {
+		into.Set(m)
+	}
+}
+
+func (p *Port) showNow() {
+	show := p.show
+	p.show = comport.State{}
+	t := termiosmirror.Apply(p.termios, show)
+	if t == p.termios {
+		return
+	}
+	switch err := p.tty.master.Show(t); {
+	case errors.Is(err, pty.ErrStale):
+		p.observe() // a program was quicker: its wish counts
+		return
+	case err != nil:
+		p.ttyFailed(err)
+		return
+	}
+	p.termios = t
+	p.mirror.Shown(t)
+	p.emit(Event{Kind: KindShown, New: show.String()})
+}
