@@ -27,6 +27,7 @@ type Port struct {
 	bridge  *bridge.Bridge
 
 	open       bool
+	left       int          // bytes that the last program to go left in the tty
 	termios    unix.Termios // the last ones observed or shown
 	asked      bool         // a program has called tcsetattr, or --line was given
 	modem      comport.ModemState
@@ -99,7 +100,7 @@ func (p *Port) openTTY() error {
 	if t.source, err = p.loop.Watch(m.Fd(), evloop.Priority, func(ev evloop.Events) { p.ready(t, ev) }); err != nil {
 		return fail(err)
 	}
-	_ = t.source.Park() // closed: the watcher tells when that ends
+	t.park()
 	if err := p.watcher.Add(m, p.wake); err != nil {
 		return fail(err)
 	}
@@ -177,7 +178,7 @@ func (p *Port) wake() {
 		p.closed()
 	case hung:
 		// A program may have come and gone already, and left something.
-		if st, err := p.tty.master.ReadStatus(); err == nil && st != 0 || p.waiting() > 0 {
+		if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
 			p.opened()
 			if st != 0 {
 				(*owner)(p).Noted(bridge.Note(st))
@@ -190,24 +191,21 @@ func (p *Port) wake() {
 }
 
 // waiting returns how many bytes a program has written that were not sent yet.
-func (p *Port) waiting() int {
+func (p *Port) waiting() int { return p.readable() + p.bridge.Queued() + p.client.Unsent() }
+
+// readable returns how many bytes wait in the tty.
+func (p *Port) readable() int {
 	n, err := p.tty.master.Readable()
 	if err != nil {
 		return 0
 	}
-	return n + p.bridge.Queued() + p.client.Unsent()
+	return n
 }
 
-// rearm has the loop wait for the tty's descriptor while the tty is open, and
-// only then: the hang-up of a closed one would be reported for ever.
+// rearm sees to a status that the kernel does not wake for: settings that were
+// written or looked at may have brought one up.
 func (p *Port) rearm() {
-	if !p.open {
-		_ = p.tty.source.Park()
-		return
-	}
-	// Settings that were written or looked at may have brought up a status that
-	// the kernel does not wake for.
-	if p.tty.master.Pending() {
+	if p.open && p.tty.master.Pending() {
 		p.loop.Post(func() { p.bridge.TTYReady(true, false) })
 	}
 }
@@ -215,6 +213,7 @@ func (p *Port) rearm() {
 func (p *Port) opened() {
 	p.open = true
 	stop(&p.closeTimer)
+	p.tty.unpark()
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
 	p.client.Start() // at once, also when it is waiting to try again
@@ -228,12 +227,13 @@ func (p *Port) closed() {
 	p.client.Discard()
 	p.poll.stop()
 	p.emit(Event{Kind: KindClosed})
+	p.tty.park()
 	if err := p.tty.master.Reclaim(); err != nil {
 		p.replaceTTY(err)
 	}
 	// What was left in the tty is sent from here on: the descriptor is parked.
 	p.bridge.Pump()
-	_ = p.tty.source.Park()
+	p.left = p.readable()
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)

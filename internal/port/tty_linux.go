@@ -14,6 +14,8 @@ import (
 type terminal struct {
 	master *pty.Master
 	source *evloop.Source
+	parked bool // no program has it open: only the watcher tells when that ends
+	wanted evloop.Events
 	// look is called for bytes read while the settings must be looked at for
 	// each (pty.Master.Polled).
 	look func()
@@ -43,18 +45,29 @@ func (t *terminal) Write(p []byte) (int, error) {
 }
 
 func (t *terminal) Want(read, write bool) {
-	if t.source == nil {
-		return
-	}
 	// A status is seen even while bytes are not wanted.
-	ev := evloop.Priority
+	t.wanted = evloop.Priority
 	if read {
-		ev |= evloop.Readable
+		t.wanted |= evloop.Readable
 	}
 	if write {
-		ev |= evloop.Writable
+		t.wanted |= evloop.Writable
 	}
-	_ = t.source.Set(ev) // it fails only for a descriptor that is closed
+	if t.source != nil && !t.parked {
+		_ = t.source.Set(t.wanted) // it fails only for a descriptor that is closed
+	}
+}
+
+// park ends the callbacks until unpark: the hang-up of a tty that no program has
+// open would be reported for ever.
+func (t *terminal) park() {
+	t.parked = true
+	_ = t.source.Park()
+}
+
+func (t *terminal) unpark() {
+	t.parked = false
+	_ = t.source.Set(t.wanted | evloop.Priority)
 }
 
 // close ends the pseudo-terminal: a program that still has it open sees a

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/vcomd/vcomd/internal/config"
+	"github.com/vcomd/vcomd/internal/version"
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0 // stopped by a signal, or done
+	exitWorld = 1 // the world refused: link taken, no permission, address in use
+	exitUsage = 2 // wrong command line
+)
+
+// usageError is a wrong command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	args, err := normalise(app, argv)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "vcomd: %v\n", err)
+	if isUsage(err) {
+		return exitUsage
+	}
+	return exitWorld
+}
+
+func isUsage(err error) bool {
+	var (
+		usage  *usageError
+		value  *config.Error
+		remote *rfc2217client.RemoteError
+		line   *termiosmirror.LineError
+	)
+	return errors.As(err, &usage) || errors.As(err, &value) || errors.As(err, &remote) || errors.As(err, &line)
+}
+
+const description = `vcomd makes a serial port on this machine whose UART is at a remote access
+server (ser2net, a terminal server, any RFC 2217 device). Point any program at
+the link: what it does to its tty (speed, stop bits, flow control, flush)
+happens at the remote UART, and the port survives network loss.
+
+   vcomd --link /dev/ttyGPS 192.0.2.7:2217    then: gpsd /dev/ttyGPS
+   vcomd --link ./port --line 9600-7E1 rfc2217://host
+   vcomd --link ./port sim:gps                try it without any hardware
+
+REMOTE is host[:port] (port 2217), rfc2217://host[:port], telnet://host[:port]
+(Telnet without RFC 2217), tcp://host:port (raw bytes), or the built-in
+simulated server: sim:gps, sim:echo, sim:modem.
+
+A pseudo-terminal cannot show parity and data bits: give them with --line.
+Every flag can be set in the environment: --close-delay is VCOMD_CLOSE_DELAY.
+
+Exit status: 0 stopped by a signal; 1 the world refused (link taken, no
+permission); 2 wrong usage.`
+
+// newApp describes the command line. Nothing is done here.
+func newApp(stdout, stderr io.Writer) *cli.App {
+	var s portFlags
+	app := &cli.App{
+		Name:            "vcomd",
+		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
+		UsageText:       "vcomd [flags] REMOTE\n   vcomd sim [--listen ADDR] DEVICE\n   vcomd version",
+		Description:     description,
+		HideHelpCommand: true,
+		HideVersion:     true,
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		Flags:           s.flags(),
+		OnUsageError:    onUsageError,
+		ExitErrHandler:  func(*cli.Context, error) {}, // run decides
+		Action: func(c *cli.Context) error {
+			return serveOne(c, &s)
+		},
+		Commands: []*cli.Command{simCommand(), {
+			Name:         "version",
+			Usage:        "print the version",
+			OnUsageError: onUsageError,
+			HideHelp:     false,
+			Action: func(c *cli.Context) error {
+				if c.Args().Present() {
+					return &usageError{fmt.Sprintf("version: unexpected argument %q; it takes none", c.Args().First())}
+				}
+				_, err := fmt.Fprintf(c.App.Writer, "vcomd %s\n", version.String())
+				return err
+			},
+		}},
+	}
+	return app
+}
+
+// onUsageError keeps cli from printing the whole help for a misspelt flag.
+func onUsageError(_ *cli.Context, err error, _ bool) error {
+	return &usageError{err.Error() + "; see vcomd --help"}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/vcomd/vcomd/internal/config"
+)
+
+// portFlags are the flags of a vcomd that serves one port.
+type portFlags struct {
+	port     config.Port
+	logLevel string
+	trace    string
+}
+
+// text makes a flag. All are text to cli: package config reads them, and says
+// what is wrong with one better than cli does.
+func text(into *string, name, byDefault, usage string, aliases ...string) cli.Flag {
+	return &cli.StringFlag{
+		Name:        name,
+		Aliases:     aliases,
+		EnvVars:     []string{"VCOMD_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))},
+		Destination: into,
+		DefaultText: byDefault,
+		Usage:       usage,
+	}
+}
+
+func (s *portFlags) flags() []cli.Flag {
+	p := &s.port
+	return []cli.Flag{
+		text(&p.Link, "link", "", "`PATH` of a symbolic link to make for programs to open", "l"),
+		text(&p.Line, "line", "", "line `SETTINGS` that a pseudo-terminal cannot carry, such as 9600-7E1 or 8O1: data bits and parity hold "+
+			"for good, speed and stop bits until a program asks for others"),
+		text(&p.Connect, "connect", config.DefaultConnect, "`WHEN` to be connected: on-open (while a program has the port open) or always"),
+		text(&p.CloseDelay, "close-delay", config.DefaultCloseDelay, "`TIME` that the connection outlives the last close, with on-open"),
+		text(&p.Retry, "retry", config.DefaultRetry, "`TIME` before a second try to connect; it doubles from try to try"),
+		text(&p.RetryMax, "retry-max", config.DefaultRetryMax, "longest `TIME` between tries"),
+		text(&p.NegotiateTimeout, "negotiate-timeout", config.DefaultNegotiateTimeout, "`TIME` the server may take to agree to RFC 2217 "+
+			"before it is used as plain Telnet"),
+		text(&p.Settle, "settle", config.DefaultSettle, "longest `TIME` a new setting waits for the remote UART to send what was written "+
+			"before; 0: it never waits"),
+		text(&p.Purge, "purge", config.DefaultPurge, "which `FLUSHES` (tcflush) reach the server: rx, both or none"),
+		text(&p.Owner, "owner", "", "`USER` who owns the tty"),
+		text(&p.Group, "group", "dialout for root", "`GROUP` of the tty"),
+		text(&p.Mode, "mode", "0660 for root, else 0600", "`PERMISSIONS` of the tty, in octal"),
+		text(&p.Name, "name", "the link's last part", "`NAME` of the port in logs"),
+		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks"),
+		text(&s.logLevel, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error"),
+		text(&s.trace, "trace", "", "append all data and commands, decoded, to `FILE`"),
+	}
+}
+
+// remote returns the one positional argument.
+func remote(c *cli.Context) (string, error) {
+	args := c.Args()
+	switch {
+	case args.Len() == 0:
+		return "", &usageError{"no REMOTE given; write vcomd [flags] host:2217, or vcomd --help for more"}
+	case args.Len() > 1:
+		return "", &usageError{fmt.Sprintf("unexpected argument %q after the REMOTE %q; there is one REMOTE", args.Get(1), args.First())}
+	}
+	word := args.First()
+	switch name := resembles(word); {
+	case name == "":
+		return word, nil
+	case name == word:
+		return "", &usageError{fmt.Sprintf("%q is not a command of this vcomd; if it is a host, write %s:2217", word, word)}
+	default:
+		return "", &usageError{fmt.Sprintf("unknown command %q: did you mean %q? if it is a host, write %s:2217", word, name, word)}
+	}
+}

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rs/zerolog"
+
+	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/pty"
+)
+
+// Config is what a daemon serves.
+type Config struct {
+	Ports []port.Config
+	Log   zerolog.Logger
+	// Trace receives every port's wire, decoded; nil: nothing does.
+	Trace io.Writer
+}
+
+// Run serves the ports until ctx ends, and then returns nil; an error means that
+// a port could not be set up, and nothing of it is left behind.
+func Run(ctx context.Context, cfg Config) (err error) {
+	loop, err := evloop.New()
+	if err != nil {
+		return fmt.Errorf("start the poll loop: %w", err)
+	}
+	defer func() { err = errors.Join(err, loop.Close()) }()
+	watcher, err := pty.NewWatcher()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watcher.Close()) }()
+	source, err := loop.Watch(watcher.Fd(), evloop.Readable, func(evloop.Events) {
+		if err := watcher.Dispatch(); err != nil {
+			cfg.Log.Error().Err(err).Str("event", "watch-failed").Msg("cannot tell any more when programs open and close ports")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+
+	sims := newSimulators(ctx)
+	defer sims.wait()
+	for _, pc := range cfg.Ports {
+		pc.Events = logEvents(cfg.Log, pc)
+		if cfg.Trace != nil {
+			pc.Trace = traceTo(cfg.Trace, pc.Name)
+		}
+		if pc.Remote.Sim != "" {
+			if pc.Dial, err = sims.dialer(pc.Remote.Sim); err != nil {
+				return err
+			}
+		}
+		p, err := port.Open(pc, loop, watcher)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			st := p.Status()
+			if cerr := p.Close(); cerr != nil {
+				err = errors.Join(err, cerr)
+			}
+			logTotals(cfg.Log, pc, st)
+		}()
+		p.Start()
+	}
+	return loop.Run(ctx)
+}

@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/vcomd/vcomd/internal/port"
+)
+
+// logEvents returns a sink that writes one line per change of state.
+func logEvents(log zerolog.Logger, pc port.Config) func(port.Event) {
+	log = log.With().Str("port", pc.Name).Logger()
+	return func(ev port.Event) {
+		level, text := describe(ev)
+		line := log.WithLevel(level)
+		if level < log.GetLevel() || level < zerolog.GlobalLevel() {
+			return
+		}
+		line = line.Str("event", string(ev.Kind))
+		if pc.Link != "" {
+			line = line.Str("link", pc.Link)
+		}
+		line = line.Stringer("remote", pc.Remote)
+		if ev.Old != "" {
+			line = line.Str("old", ev.Old)
+		}
+		if ev.New != "" {
+			line = line.Str("new", ev.New)
+		}
+		if ev.Err != nil {
+			line = line.AnErr("err", ev.Err)
+		}
+		if ev.Text != "" {
+			line = line.Str("detail", ev.Text)
+		}
+		line.Msg(text)
+	}
+}
+
+// describe gives an event's level and what it says to a person.
+func describe(ev port.Event) (zerolog.Level, string) {
+	switch ev.Kind {
+	case port.KindReady:
+		return zerolog.InfoLevel, "the port is there: programs can open it"
+	case port.KindOpened:
+		return zerolog.DebugLevel, "a program has opened the port"
+	case port.KindClosed:
+		return zerolog.DebugLevel, "the last program has closed the port"
+	case port.KindConnected:
+		return zerolog.InfoLevel, "connected to the access server"
+	case port.KindDegraded:
+		return zerolog.WarnLevel, "the access server does not speak RFC 2217: data passes, but settings, DTR, RTS, modem lines and flushes do not; " +
+			"if it is a raw server, write tcp://, and telnet:// silences this"
+	case port.KindDisconnected:
+		return zerolog.WarnLevel, "no connection to the access server; trying again"
+	case port.KindStopped:
+		return zerolog.InfoLevel, "disconnected: no program has the port open"
+	case port.KindWanted:
+		return zerolog.DebugLevel, "a program asked for settings"
+	case port.KindDiffers:
+		return zerolog.WarnLevel, "the access server has set something else than was asked for"
+	case port.KindShown:
+		return zerolog.DebugLevel, "the tty now shows what the access server said"
+	case port.KindUnanswered:
+		return zerolog.WarnLevel, "the access server does not acknowledge this; it is taken as done"
+	case port.KindModemState:
+		return zerolog.DebugLevel, "modem lines changed"
+	case port.KindLineState:
+		return zerolog.DebugLevel, "line state reported"
+	case port.KindBreak:
+		return zerolog.DebugLevel, "break received"
+	case port.KindPurged:
+		return zerolog.DebugLevel, "a flush was passed on"
+	case port.KindSuspended:
+		return zerolog.InfoLevel, "the access server has suspended output"
+	case port.KindResumed:
+		return zerolog.InfoLevel, "the access server has resumed output"
+	case port.KindDropped:
+		return zerolog.WarnLevel, "bytes were dropped"
+	case port.KindNewTTY:
+		return zerolog.WarnLevel, "the pseudo-terminal could not be opened any more; another took its place"
+	case port.KindTTYFailed:
+		return zerolog.ErrorLevel, "the pseudo-terminal failed"
+	default:
+		return zerolog.InfoLevel, string(ev.Kind)
+	}
+}
+
+// logTotals writes what a port has carried, when it ends.
+func logTotals(log zerolog.Logger, pc port.Config, st port.Status) {
+	log.Info().Str("port", pc.Name).Str("event", "ended").
+		Uint64("from_program", st.Bytes.FromProgram).Uint64("to_program", st.Bytes.ToProgram).
+		Uint64("dropped_closed", st.Bytes.DroppedClosed).Uint64("dropped_unsent", st.Bytes.DroppedUnsent).
+		Uint64("purged", st.Client.PurgedBytes).
+		Uint64("commands_sent", st.Client.CommandsSent).Uint64("commands_received", st.Client.CommandsReceived).
+		Uint64("unanswered", st.Client.Unanswered).Uint64("unknown_messages", st.Client.UnknownMessages).
+		Uint64("broken_messages", st.Client.BrokenMessages).Uint64("ignored_commands", st.Client.IgnoredCommands).
+		Uint64("refused_options", st.Client.RefusedOptions).
+		Msg("the port is gone")
+}

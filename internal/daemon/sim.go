@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+)
+
+// simulators are the embedded access servers of the ports whose remote is
+// sim:DEVICE. Each keeps its UART and device over reconnects.
+type simulators struct {
+	ctx context.Context //nolint:containedctx // it is the daemon's life, and that of every simulator
+	wg  sync.WaitGroup
+}
+
+func newSimulators(ctx context.Context) *simulators { return &simulators{ctx: ctx} }
+
+// dialer returns a dial function that reaches a server of its own.
+func (s *simulators) dialer(device string) (func(context.Context, rfc2217client.Remote) (net.Conn, error), error) {
+	dev, err := rfc2217test.NewDevice(device, nil)
+	if err != nil {
+		return nil, err
+	}
+	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev}}
+	return func(context.Context, rfc2217client.Remote) (net.Conn, error) {
+		near, far := net.Pipe()
+		s.wg.Go(func() {
+			// It ends with the connection, and how does not matter to anybody.
+			_ = server.ServeConn(s.ctx, far)
+		})
+		return near, nil
+	}, nil
+}
+
+// wait waits for the servers to end; their context has.
+func (s *simulators) wait() { s.wg.Wait() }

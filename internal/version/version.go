@@ -1,0 +1,36 @@
+// Package version tells which vcomd this is, from the build information.
+package version
+
+import (
+	"runtime/debug"
+	"strings"
+)
+
+// String returns the module version or, for a build from a checkout, the commit:
+// "v1.2.3", "devel (0123456789ab, modified)".
+func String() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	return devel(info.Settings)
+}
+
+func devel(settings []debug.BuildSetting) string {
+	var parts []string
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			parts = append(parts, s.Value[:12])
+		case s.Key == "vcs.modified" && s.Value == "true":
+			parts = append(parts, "modified")
+		}
+	}
+	if len(parts) == 0 {
+		return "devel"
+	}
+	return "devel (" + strings.Join(parts, ", ") + ")"
+}
