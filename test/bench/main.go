@@ -158,11 +158,14 @@ func repeat(ctx context.Context, r *report, able []*peer, pl plan, deadline time
 				pr.Errors = append(pr.Errors, fmt.Sprintf("repetition %d left out: out of time", rep+1))
 				continue
 			}
-			begin := time.Now()
+			begin, forwarded := time.Now(), p.forwards
 			samples, err := measure(ctx, p, pl, texts)
 			pr.add(samples)
 			if err != nil {
 				pr.Errors = append(pr.Errors, fmt.Sprintf("repetition %d: %v", rep+1, err))
+			}
+			if forwarded && !p.forwards {
+				pr.Notes = append(pr.Notes, fmt.Sprintf("no SET-BAUDRATE within %v of tcsetattr", speedPatience))
 			}
 			say(stderr, "bench: %d/%d %-13s %5.1f s  %s\n", rep+1, r.Reps, p.name, time.Since(begin).Seconds(), outcome(samples, err))
 		}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,7 +23,8 @@ type peer struct {
 	argv     func(link string, port int) []string
 	config   func(link string, port int) string // for a peer that reads a file: its argv holds configFile where the path goes
 
-	build func(ctx context.Context, dir string) (program string, err error)
+	// recipe builds the program, for those that are part of the bench; the word PROGRAM stands for its path.
+	recipe []string
 	// program replaces argv[0] once built or found.
 	program string
 }
@@ -44,26 +48,29 @@ func (p *peer) command(link string, port int, dir string) ([]string, error) {
 	return argv, os.WriteFile(path, []byte(p.config(link, port)), 0o600)
 }
 
-// shown is the command line, and the configuration if there is one, as the report has it.
+// shown is the command line, and the configuration if there is one, as the report has it: LINK and PORT stand for what differs from
+// run to run.
 func (p *peer) shown() string {
-	s := strings.Join(p.argv("LINK", 0), " ")
+	const port = 65535 // in no command line but as the port
+	s := strings.Join(p.argv("LINK", port), " ")
 	if p.config != nil {
-		s += "\n" + p.config("LINK", 0)
+		s += "\n" + p.config("LINK", port)
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(s, "127.0.0.1:0", "127.0.0.1:PORT"), "127.0.0.1,0", "127.0.0.1,PORT")
+	return strings.ReplaceAll(s, strconv.Itoa(port), "PORT")
 }
 
 // find makes sure that the peer's program is there.
 func (p *peer) find(ctx context.Context, dir string) (err error) {
-	if p.build != nil {
-		p.program, err = p.build(ctx, dir)
+	if p.recipe != nil {
+		p.program, err = build(ctx, filepath.Join(dir, p.argv("", 0)[0]), p.recipe)
 		return err
 	}
 	p.program, err = exec.LookPath(p.argv("", 0)[0])
 	return err
 }
 
-// versionLine is the first line with a digit of what the peer says of its version.
+// versionLine is the first line with a digit of what the peer says of its version, or else its first line, and for a Go program the
+// revision that it was built from.
 func (p *peer) versionLine(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -72,12 +79,33 @@ func (p *peer) versionLine(ctx context.Context) string {
 		argv = append([]string{p.program}, argv[1:]...)
 	}
 	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput() //nolint:gosec // a peer's own
-	for line := range strings.Lines(string(out)) {
-		if strings.ContainsAny(line, "0123456789") {
-			return strings.TrimSpace(line)
+	if err != nil && len(out) == 0 {
+		return fmt.Sprintf("unknown: %v", err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	for l := range strings.Lines(string(out)) {
+		if strings.ContainsAny(l, "0123456789") {
+			line = l
+			break
 		}
 	}
-	return fmt.Sprintf("unknown: %v", err)
+	return strings.TrimSpace(line) + revision(p.program)
+}
+
+// revision is what a Go program knows of its source, empty for others.
+func revision(program string) string {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return ""
+	}
+	var s strings.Builder
+	s.WriteString(", " + info.GoVersion)
+	for _, kv := range info.Settings {
+		if kv.Key == "vcs.revision" || kv.Key == "vcs.modified" {
+			s.WriteString(", " + kv.Key + "=" + kv.Value)
+		}
+	}
+	return s.String()
 }
 
 // peers are all that is compared, in the order of a repetition. vcomd is the path of the binary under test.
@@ -106,13 +134,13 @@ func peers(vcomd string) []*peer {
 			},
 		},
 		{
-			name: "c-poll", version: []string{"gcc", "--version"}, build: buildC,
+			name: "c-poll", version: []string{"gcc", "--version"}, recipe: recipeC,
 			argv: func(link string, port int) []string { return []string{"csplice", link, fmt.Sprint(port)} },
 		},
 	}
 	for _, wait := range []string{"netpoll", "threads", "epoll"} {
 		all = append(all, &peer{
-			name: "go-" + wait, version: []string{"go", "version"}, build: buildGo,
+			name: "go-" + wait, version: []string{"go", "version"}, recipe: recipeGo,
 			argv: func(link string, port int) []string {
 				return []string{"splice", "-wait", wait, link, fmt.Sprint(port)}
 			},
@@ -142,14 +170,9 @@ func peers(vcomd string) []*peer {
 				}
 			},
 		},
-		&peer{
-			name: "ser2net", telnet: true, version: []string{"ser2net", "-v"},
-			argv: func(string, int) []string { return []string{"ser2net", "-n", "-c", configFile} },
-			config: func(link string, port int) string {
-				return fmt.Sprintf("connection: &bench\n  accepter: conacc,pty(link=%s,raw)\n"+
-					"  connector: telnet(rfc2217),tcp,127.0.0.1,%d\n", link, port)
-			},
-		},
+		ser2net("ser2net", ""),
+		// By default ser2net waits a while for more characters before it sends the first.
+		ser2net("ser2net-nodelay", "  options:\n    chardelay: false\n"),
 	)
 	for _, p := range all {
 		p.forwards = true
@@ -161,22 +184,31 @@ func peers(vcomd string) []*peer {
 	return all
 }
 
-func buildC(ctx context.Context, dir string) (string, error) {
-	return build(ctx, dir, "csplice", "gcc", "-O2", "-o", "", "test/bench/csplice/splice.c")
+// ser2net is a client when its accepter is a pseudo-terminal (gensio's conacc) and its connector the access server.
+func ser2net(name, options string) *peer {
+	return &peer{
+		name: name, telnet: true, version: []string{"ser2net", "-v"},
+		argv: func(string, int) []string { return []string{"ser2net", "-n", "-c", configFile} },
+		config: func(link string, port int) string {
+			return fmt.Sprintf("connection: &bench\n  accepter: conacc,pty(link=%s,raw)\n"+
+				"  connector: telnet(rfc2217),tcp,127.0.0.1,%d\n%s", link, port, options)
+		},
+	}
 }
 
-func buildGo(ctx context.Context, dir string) (string, error) {
-	return build(ctx, dir, "splice", "go", "build", "-o", "", "./test/bench/splice")
-}
+var (
+	recipeC  = []string{"gcc", "-O2", "-o", "PROGRAM", "test/bench/csplice/splice.c"}
+	recipeGo = []string{"go", "build", "-o", "PROGRAM", "./test/bench/splice"}
+)
 
-// build makes dir/name, once, with the command given; its one empty word is the output's path.
-func build(ctx context.Context, dir, name string, argv ...string) (string, error) {
-	path := filepath.Join(dir, name)
+// build makes the program at path by a recipe, once.
+func build(ctx context.Context, path string, recipe []string) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
+	argv := slices.Clone(recipe)
 	for i := range argv {
-		if argv[i] == "" {
+		if argv[i] == "PROGRAM" {
 			argv[i] = path
 		}
 	}

@@ -60,9 +60,11 @@ type peerReport struct {
 	Name    string             `json:"name"`
 	Wire    string             `json:"wire"` // tcp or rfc2217
 	Command string             `json:"command"`
+	Build   string             `json:"build,omitempty"`
 	Version string             `json:"version"`
 	Base    string             `json:"ratios_to"`
 	Figures map[string]*figure `json:"figures"`
+	Notes   []string           `json:"notes,omitempty"`
 	Errors  []string           `json:"errors,omitempty"`
 }
 
@@ -80,7 +82,10 @@ func newPeerReport(p *peer) *peerReport {
 	if p.telnet {
 		wireName = "rfc2217"
 	}
-	return &peerReport{Name: p.name, Wire: wireName, Command: p.shown(), Base: p.base, Figures: map[string]*figure{}}
+	return &peerReport{
+		Name: p.name, Wire: wireName, Command: p.shown(), Build: strings.Join(p.recipe, " "), Base: p.base,
+		Figures: map[string]*figure{},
+	}
 }
 
 // add takes one repetition's samples.
@@ -147,7 +152,7 @@ func (r *report) print(w io.Writer) {
 		printTable(w, columns)
 	}
 	for _, p := range r.Peers {
-		for _, e := range p.Errors {
+		for _, e := range slices.Concat(p.Notes, p.Errors) {
 			say(w, "\n%s: %s\n", p.Name, e)
 		}
 	}

@@ -14,7 +14,8 @@ const (
 	startPatience   = 10 * time.Second
 	latencyPatience = 10 * time.Second
 	drainPatience   = 10 * time.Second
-	speedPatience   = 3 * time.Second // first change: what was sent before it may be allowed to leave the UART first
+	roundTripsTime  = 1500 * time.Millisecond // of one size; a slow peer makes fewer rounds
+	speedPatience   = 3 * time.Second         // first change: what was sent before it may be allowed to leave the UART first
 	changePatience  = time.Second
 )
 
@@ -157,8 +158,12 @@ func (s *session) roundTrips(name string, size int) error {
 		p := make([]byte, size)
 		copy(p, s.texts[0].plain)
 		times := make([]time.Duration, 0, s.rounds)
+		enough := time.Now().Add(roundTripsTime)
 		for i := range s.rounds + s.rounds/20 {
 			begin := time.Now()
+			if begin.After(enough) && len(times) > 0 {
+				break
+			}
 			if err := s.echo(p); err != nil {
 				return err
 			}
