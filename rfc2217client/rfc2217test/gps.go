@@ -1,0 +1,1 @@
+package rfc2217test
