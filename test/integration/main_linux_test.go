@@ -1,0 +1,63 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// binary is the vcomd under test, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "vcomd-integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "vcomd")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/vcomd/vcomd/cmd/vcomd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build vcomd:", err)
+		return 1
+	}
+	before := descriptors()
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if after := descriptors(); after > before {
+		fmt.Fprintf(os.Stderr, "descriptors leaked: %d before, %d after\n", before, after)
+		return 1
+	}
+	return 0
+}
+
+// descriptors counts this process's open descriptors, its netpoller's aside.
+func descriptors() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && target != "anon_inode:[eventpoll]" && target != "anon_inode:[eventfd]" {
+			n++
+		}
+	}
+	return n
+}

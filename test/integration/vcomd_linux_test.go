@@ -1,0 +1,170 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func hexPort(port string) string {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%04X", n)
+}
+
+// vcomd is the program under test with one port.
+type vcomd struct {
+	*process
+	link  string
+	trace string
+}
+
+// start runs vcomd with a link in the test's directory, and waits until the port
+// is there.
+func start(t *testing.T, remote string, flags ...string) *vcomd {
+	t.Helper()
+	trace := filepath.Join(t.TempDir(), "trace")
+	v := startUntraced(t, remote, append([]string{"--trace", trace, "--log-level", "debug"}, flags...)...)
+	v.trace = trace
+	return v
+}
+
+// startUntraced is start without a trace, for megabytes.
+func startUntraced(t *testing.T, remote string, flags ...string) *vcomd {
+	t.Helper()
+	dir := t.TempDir()
+	v := &vcomd{link: filepath.Join(dir, "tty")}
+	args := append([]string{"--link", v.link, "--run-dir", filepath.Join(dir, "run")}, flags...)
+	cmd := exec.Command(binary, append(args, remote)...)
+	// An embedded environment must not change what is tested.
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	v.process = spawnCmd(t, cmd)
+	v.waitEvent("ready")
+	t.Cleanup(func() {
+		if t.Failed() {
+			trace, _ := os.ReadFile(v.trace)
+			t.Logf("trace of %s:\n%s", v.link, tail(string(trace), 6000))
+		}
+		v.end()
+	})
+	return v
+}
+
+// end has vcomd leave, as a user would, and checks that it does so cleanly.
+func (v *vcomd) end() {
+	v.t.Helper()
+	if !v.running() {
+		return
+	}
+	v.stop(syscall.SIGTERM)
+	if code := v.cmd.ProcessState.ExitCode(); code != 0 {
+		v.t.Errorf("vcomd ended with status %d after SIGTERM, want 0", code)
+	}
+	if _, err := os.Lstat(v.link); err == nil {
+		v.t.Errorf("the link %s is still there after the end", v.link)
+	}
+}
+
+// logLine is one line of vcomd's log.
+type logLine struct {
+	Level, Event, Old, New, Err, Detail, Message string
+
+	ToProgram     uint64 `json:"to_program"`
+	FromProgram   uint64 `json:"from_program"`
+	DroppedClosed uint64 `json:"dropped_closed"`
+	DroppedUnsent uint64 `json:"dropped_unsent"`
+	Broken        uint64 `json:"broken_messages"`
+	Unknown       uint64 `json:"unknown_messages"`
+	Ignored       uint64 `json:"ignored_commands"`
+	Refused       uint64 `json:"refused_options"`
+}
+
+// events returns the log's lines of one kind.
+func (v *vcomd) events(kind string) []logLine {
+	v.t.Helper()
+	var found []logLine
+	for line := range strings.Lines(v.out.String()) {
+		var l logLine
+		if !strings.HasSuffix(line, "\n") || json.Unmarshal([]byte(line), &l) != nil {
+			continue
+		}
+		if l.Event == kind {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// waitEvent waits for the first line of one kind.
+func (v *vcomd) waitEvent(kind string) logLine {
+	v.t.Helper()
+	return v.waitEvents(kind, 1)[0]
+}
+
+// waitEvents waits until n lines of one kind are there.
+func (v *vcomd) waitEvents(kind string, n int) []logLine {
+	v.t.Helper()
+	var found []logLine
+	eventually(v.t, fmt.Sprintf("vcomd logs %q %d times", kind, n), func() bool {
+		found = v.events(kind)
+		if len(found) < n && !v.running() {
+			v.t.Fatalf("vcomd has ended: %v", v.err)
+		}
+		return len(found) >= n
+	})
+	return found
+}
+
+// sent returns the commands that went to the server, as the trace has them.
+func (v *vcomd) sent(command string) []string {
+	v.t.Helper()
+	trace, err := os.ReadFile(v.trace)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(trace)) {
+		if _, rest, ok := strings.Cut(strings.TrimSpace(line), " > "); ok && strings.HasPrefix(rest, command) {
+			found = append(found, rest)
+		}
+	}
+	return found
+}
+
+// rss returns the resident memory of a process, in KiB.
+func (p *process) rss() int {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	p.t.Fatal("no VmRSS in the status of the process")
+	return 0
+}
+
+// received reports whether a command has come from the server.
+func (v *vcomd) received(command string) bool {
+	v.t.Helper()
+	trace, err := os.ReadFile(v.trace)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return strings.Contains(string(trace), " < "+command+"\n")
+}
