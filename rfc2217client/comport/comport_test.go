@@ -16,11 +16,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -78,15 +78,18 @@ var golden = []struct {
 	{"05 14", "69 14", comport.SetControl{Control: 20}, "SET-CONTROL Control(20)"},
 	{"06 00", "6a 00", comport.NotifyLineState{}, "NOTIFY-LINESTATE 0"},
 	{
-		"06 60", "6a 60", comport.NotifyLineState{State: comport.LineTransmitterEmpty | comport.LineHoldingEmpty},
+		"06 60", "6a 60",
+		comport.NotifyLineState{State: comport.LineTransmitterEmpty | comport.LineHoldingEmpty},
 		"NOTIFY-LINESTATE TSRE|THRE",
 	},
 	{
-		"06 9f", "6a 9f", comport.NotifyLineState{State: comport.LineTimeoutError | comport.LineErrors | comport.LineDataReady},
+		"06 9f", "6a 9f",
+		comport.NotifyLineState{State: comport.LineTimeoutError | comport.LineErrors | comport.LineDataReady},
 		"NOTIFY-LINESTATE TIMEOUT|BREAK|FRAMING|PARITY|OVERRUN|DATA",
 	},
 	{
-		"07 90", "6b 90", comport.NotifyModemState{State: comport.ModemDCD | comport.ModemCTS},
+		"07 90", "6b 90",
+		comport.NotifyModemState{State: comport.ModemDCD | comport.ModemCTS},
 		"NOTIFY-MODEMSTATE DCD|CTS",
 	},
 	{"07 ff", "6b ff", comport.NotifyModemState{State: 255}, "NOTIFY-MODEMSTATE DCD|RI|DSR|CTS|ΔDCD|RI↓|ΔDSR|ΔCTS"},
@@ -249,9 +252,15 @@ func TestStateSet(t *testing.T) {
 		t.Errorf("state %v, want %v", s, full)
 	}
 	want := []comport.Message{
-		comport.SetBaudRate{Rate: 9600}, comport.SetDataSize{Size: 8}, comport.SetParity{Parity: 1}, comport.SetStopSize{Size: 1},
-		comport.SetControl{Control: 3}, comport.SetControl{Control: 15}, comport.SetControl{Control: 8},
-		comport.SetControl{Control: 12}, comport.SetControl{Control: 6},
+		comport.SetBaudRate{Rate: 9600},
+		comport.SetDataSize{Size: 8},
+		comport.SetParity{Parity: 1},
+		comport.SetStopSize{Size: 1},
+		comport.SetControl{Control: 3},
+		comport.SetControl{Control: 15},
+		comport.SetControl{Control: 8},
+		comport.SetControl{Control: 12},
+		comport.SetControl{Control: 6},
 	}
 	if !reflect.DeepEqual(sent, want) {
 		t.Errorf("requests %v, want %v", sent, want)
@@ -260,10 +269,24 @@ func TestStateSet(t *testing.T) {
 		break // an early stop must not panic
 	}
 	for _, m := range []comport.Message{
-		comport.SetBaudRate{}, comport.SetDataSize{}, comport.SetDataSize{Size: 9}, comport.SetParity{}, comport.SetParity{Parity: 6},
-		comport.SetStopSize{}, comport.SetStopSize{Size: 4}, comport.SetControl{}, comport.SetControl{Control: 4},
-		comport.SetControl{Control: 7}, comport.SetControl{Control: 10}, comport.SetControl{Control: 13}, comport.SetControl{Control: 20},
-		comport.NotifyModemState{State: 3}, comport.PurgeData{What: 1}, comport.SignatureText{Text: "x"}, comport.FlowControlSuspend{}, nil,
+		comport.SetBaudRate{},
+		comport.SetDataSize{},
+		comport.SetDataSize{Size: 9},
+		comport.SetParity{},
+		comport.SetParity{Parity: 6},
+		comport.SetStopSize{},
+		comport.SetStopSize{Size: 4},
+		comport.SetControl{},
+		comport.SetControl{Control: 4},
+		comport.SetControl{Control: 7},
+		comport.SetControl{Control: 10},
+		comport.SetControl{Control: 13},
+		comport.SetControl{Control: 20},
+		comport.NotifyModemState{State: 3},
+		comport.PurgeData{What: 1},
+		comport.SignatureText{Text: "x"},
+		comport.FlowControlSuspend{},
+		nil,
 	} {
 		if s.Set(m) || s != full {
 			t.Errorf("%#v changed the state to %v", m, s)

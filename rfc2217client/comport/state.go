@@ -9,7 +9,7 @@ import (
 // State is the settings and lines of one UART as RFC 2217 tells them. It is
 // comparable. The zero value of a field means "not known" in a state that was
 // read, and "not asked" in one that is wanted.
-type State struct {
+type State struct { //nolint:recvcheck // Set folds a message in; all else reads a comparable value
 	BaudRate uint32 // bit/s
 	DataSize DataSize
 	Parity   Parity

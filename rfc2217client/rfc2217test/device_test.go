@@ -99,7 +99,7 @@ func TestGPS(t *testing.T) {
 		}
 		return sentences
 	}
-	var seconds, north []string
+	seconds, north := make([]string, 0, 3), make([]string, 0, 3)
 	for range 3 {
 		s := fix()
 		gga, rmc, gsa := s["GPGGA"], s["GPRMC"], s["GPGSA"]
@@ -372,7 +372,7 @@ func FuzzModem(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, p []byte) {
 		clock := NewFakeClock(epoch)
 		m := NewModem(clock)
-		go func() { _, _ = io.Copy(io.Discard, m) }()
+		p = p[:min(len(p), modemBuffer/2)] // nobody reads the echo
 		m.Ring()
 		for i, c := range p {
 			_, _ = m.Write([]byte{c})

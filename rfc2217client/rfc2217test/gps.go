@@ -3,6 +3,7 @@ package rfc2217test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 )
@@ -106,20 +107,18 @@ func gpsReport(t time.Time) []byte {
 	var b []byte
 	b = appendNMEA(b, fmt.Sprintf("GPGGA,%s,%s,%s,1,%02d,0.9,%.1f,M,%.1f,M,,", clock, north, east, len(satellites), altitude, gpsGeoid))
 	b = appendNMEA(b, fmt.Sprintf("GPRMC,%s,A,%s,%s,%.2f,%.2f,%s,,,A", clock, north, east, gpsSpeed*knotsPerMPS, course, t.Format("020106")))
-	gsa := "GPGSA,A,3"
-	for i := range 12 {
-		gsa += ","
-		if i < len(satellites) {
-			gsa += fmt.Sprintf("%02d", satellites[i].prn)
-		}
+	gsa := []byte("GPGSA,A,3")
+	for _, s := range satellites {
+		gsa = fmt.Appendf(gsa, ",%02d", s.prn)
 	}
-	b = appendNMEA(b, gsa+",1.7,0.9,1.4")
+	// Twelve places for satellites, then PDOP, HDOP and VDOP.
+	b = appendNMEA(b, string(gsa)+strings.Repeat(",", 12-len(satellites))+",1.7,0.9,1.4")
 	for part := range 2 {
-		gsv := fmt.Sprintf("GPGSV,2,%d,%02d", part+1, len(satellites))
+		gsv := fmt.Appendf(nil, "GPGSV,2,%d,%02d", part+1, len(satellites))
 		for _, s := range satellites[4*part : 4*part+4] {
-			gsv += fmt.Sprintf(",%02d,%02d,%03d,%02d", s.prn, s.elevation, s.azimuth, s.snr)
+			gsv = fmt.Appendf(gsv, ",%02d,%02d,%03d,%02d", s.prn, s.elevation, s.azimuth, s.snr)
 		}
-		b = appendNMEA(b, gsv)
+		b = appendNMEA(b, string(gsv))
 	}
 	return b
 }

@@ -3,6 +3,7 @@ package rfc2217test
 import (
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -163,7 +164,7 @@ func (j *journal) snapshot() []Entry {
 	entries := make([]Entry, len(j.entries))
 	copy(entries, j.entries)
 	for i := range entries {
-		entries[i].Data = entries[i].Data[:len(entries[i].Data):len(entries[i].Data)]
+		entries[i].Data = slices.Clip(entries[i].Data)
 	}
 	return entries
 }

@@ -59,15 +59,14 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return done, nil
 }
 
-// offer adds all of b, or nothing if there is no room for it.
-func (p *pipe) offer(b []byte) bool {
+// offer adds all of b, or nothing if there is no room for it: what a device
+// says is lost when nobody listens, but not torn.
+func (p *pipe) offer(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(b) > len(p.buf)-p.n {
-		return false
+	if !p.closed && len(b) <= len(p.buf)-p.n {
+		p.pushLocked(b)
 	}
-	p.pushLocked(b)
-	return true
 }
 
 func (p *pipe) pushLocked(b []byte) int {

@@ -138,8 +138,9 @@ func (s *Server) Commands() []Received {
 
 // Messages gives the messages of Commands.
 func (s *Server) Messages() []comport.Message {
-	var messages []comport.Message
-	for _, c := range s.Commands() {
+	commands := s.Commands()
+	messages := make([]comport.Message, 0, len(commands))
+	for _, c := range commands {
 		messages = append(messages, c.Message)
 	}
 	return messages

@@ -412,3 +412,88 @@ func BenchmarkServer(b *testing.B) {
 	<-done
 	_ = client.Close()
 }
+
+func TestEchoAtLineSpeed(t *testing.T) {
+	clock := NewFakeClock(epoch)
+	s := &Server{UART: &UART{Clock: clock, Device: NewEcho()}, Raw: true}
+	p, _ := serve(t, s)
+	p.send("61 62")
+	if err := s.UART.WaitFor(within(t), func(s Snapshot) bool { return s.Queued == 2 }); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(1100 * time.Microsecond) // 9600-8N1: 1.04 ms a character
+	p.expect("61")
+	if got := s.UART.Snapshot(); got.Queued != 1 {
+		t.Errorf("%d wait", got.Queued)
+	}
+	clock.Advance(time.Millisecond)
+	p.expect("62")
+}
+
+// A client that never reads blocks the echo, the line and at last itself; when
+// it goes, all of that must come free again.
+func TestClientThatNeverReads(t *testing.T) {
+	for _, unpaced := range []bool{true, false} {
+		s := &Server{UART: &UART{Unpaced: unpaced, JournalOff: true, Device: NewEcho()}, Raw: true}
+		s.Port().Set(comport.SetBaudRate{Rate: 4e9}) // no session yet: stays for the first
+		client, server := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- s.ServeConn(t.Context(), server) }()
+		go func() { _, _ = client.Write(make([]byte, 8<<20)) }()
+		// With net.Pipe nothing is read, so the client's room is full in the end.
+		err := s.Port().WaitFor(within(t), func(s Snapshot) bool { return s.Received >= ReceiveBuffer })
+		_ = client.Close()
+		if err := errors.Join(err, <-done); err != nil {
+			t.Errorf("unpaced %v: %v", unpaced, err)
+		}
+	}
+}
+
+func TestDeviceOutlivesASession(t *testing.T) {
+	s := &Server{UART: &UART{Unpaced: true, Device: NewEcho()}, Raw: true}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	if !s.Port().claim() {
+		t.Fatal("the UART is running")
+	}
+	go func() { ran <- s.Port().run(ctx) }()
+	if err := s.Port().Run(ctx); err == nil {
+		t.Error("it runs twice")
+	}
+	for range 2 {
+		client, server := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- s.ServeConn(ctx, server) }()
+		p := &peer{t, client}
+		p.send("41")
+		p.expect("41")
+		_ = client.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	s := &Server{KeepSettings: true}
+	p, addr := serve(t, s)
+	agree(p)
+	p.send("ff fa 2c 02 07 ff f0")
+	p.expect("ff fa 2c 66 07 ff f0")
+	s.Disconnect()
+	if _, err := io.ReadAll(p.conn); err != nil {
+		t.Error(err)
+	}
+	if err := s.WaitFor(within(t), func(s Stats) bool { return s.Active == 0 }); err != nil {
+		t.Fatal(err)
+	}
+	again := dial(t, addr)
+	agree(again)
+	if got := s.Port().State().DataSize; got != 7 {
+		t.Errorf("%d data bits", got)
+	}
+}

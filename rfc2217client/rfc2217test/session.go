@@ -209,7 +209,7 @@ func (c *session) receive(ctx context.Context, p []byte) error {
 func (c *session) isDeadLocked() bool { return c.dead }
 
 func (c *session) command(command telnet.Command) {
-	switch command { //nolint:exhaustive // the other commands mean nothing to a serial line
+	switch command {
 	case telnet.AYT:
 		c.queue(telnet.AppendCommand(nil, telnet.NOP))
 	case telnet.BRK:
@@ -220,7 +220,7 @@ func (c *session) command(command telnet.Command) {
 		c.uart.clock().AfterFunc(telnetBreak, func() {
 			c.uart.Set(comport.SetControl{Control: comport.ControlBreakOff})
 		})
-	default:
+	default: // the other commands of RFC 854 mean nothing to a serial line
 	}
 }
 

@@ -240,18 +240,25 @@ func (u *UART) readDevice(ctx context.Context) error {
 		n, err := u.Device.Read(buf)
 		for p := buf[:n]; len(p) > 0; {
 			var took int
-			if u.await(ctx, func() bool { took = u.receiveLocked(p); return took > 0 }) != nil {
-				return nil
+			room := u.await(ctx, func() bool { took = u.receiveLocked(p); return took > 0 })
+			if room != nil {
+				return endOf(ctx, room)
 			}
 			p = p[took:]
 		}
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
+			return endOf(ctx, err)
 		}
 	}
+}
+
+// endOf gives nil for the errors that mean the end of a run, or of a device.
+func endOf(ctx context.Context, err error) error {
+	over := ctx.Err() != nil || errors.Is(err, io.EOF)
+	if over {
+		return nil
+	}
+	return err
 }
 
 // Receive lets bytes arrive from the line, as the device would send them. What
