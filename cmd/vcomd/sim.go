@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -56,6 +55,6 @@ func simulate(c *cli.Context, listen string) error {
 		return fmt.Errorf("sim: listen at %s: %w; choose another with --listen", listen, err)
 	}
 	fmt.Fprintf(c.App.ErrWriter, "vcomd sim: %s at %s; connect with: vcomd --link ./port %s\n", device, ln.Addr(), ln.Addr())
-	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev}}
-	return errors.Join(server.Serve(c.Context, ln), dev.Close())
+	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev, JournalOff: true}}
+	return server.Serve(c.Context, ln)
 }

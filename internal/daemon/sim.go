@@ -24,7 +24,10 @@ func (s *simulators) dialer(device string) (func(context.Context, rfc2217client.
 	if err != nil {
 		return nil, err
 	}
-	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev}}
+	uart := &rfc2217test.UART{Device: dev, JournalOff: true}
+	// It runs on while no client is there: a receiver does not stop either.
+	s.wg.Go(func() { _ = uart.Run(s.ctx) })
+	server := &rfc2217test.Server{UART: uart}
 	return func(context.Context, rfc2217client.Remote) (net.Conn, error) {
 		near, far := net.Pipe()
 		s.wg.Go(func() {
