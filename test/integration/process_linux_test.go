@@ -42,7 +42,7 @@ func skip(t *testing.T, why string) {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()

@@ -25,6 +25,9 @@ type vcomd struct {
 	*process
 	link  string
 	trace string
+
+	parsed   map[string][]logLine // the log so far, by event
+	parsedTo int
 }
 
 // start runs vcomd with a link in the test's directory, and waits until the port
@@ -90,17 +93,23 @@ type logLine struct {
 // events returns the log's lines of one kind.
 func (v *vcomd) events(kind string) []logLine {
 	v.t.Helper()
-	var found []logLine
-	for line := range strings.Lines(v.out.String()) {
-		var l logLine
-		if !strings.HasSuffix(line, "\n") || json.Unmarshal([]byte(line), &l) != nil {
-			continue
+	if v.parsed == nil {
+		v.parsed = make(map[string][]logLine)
+	}
+	// Only what is new: tests of thousands of rounds look after each.
+	log := v.out.String()[v.parsedTo:]
+	for {
+		line, rest, ok := strings.Cut(log, "\n")
+		if !ok {
+			return v.parsed[kind]
 		}
-		if l.Event == kind {
-			found = append(found, l)
+		v.parsedTo += len(line) + 1
+		log = rest
+		var l logLine
+		if json.Unmarshal([]byte(line), &l) == nil {
+			v.parsed[l.Event] = append(v.parsed[l.Event], l)
 		}
 	}
-	return found
 }
 
 // waitEvent waits for the first line of one kind.
