@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/sysio"
 )
 
 // MaxRead is the most data one Read can return, as far as the kernel goes: its
@@ -50,7 +52,8 @@ func (m *Master) Fd() int { return m.fd }
 // returns an error that is os.ErrClosed.
 func (m *Master) Close() error { return m.wrap("close", m.close()) }
 
-// Read does one read(2) into p, which must have room for two bytes. It
+// Read reads into p, which must have room for two bytes, as often as the kernel
+// gives full pieces and p has room for MaxRead more. It
 // returns data, which alias p, or a status and no data. The error is
 // ErrWouldBlock when nothing waits, ErrHangup when nothing waits and no
 // program has the port open, or an *OpError. It never allocates except for an
@@ -71,14 +74,38 @@ func (m *Master) Read(p []byte) (data []byte, st Status, err error) {
 	case n == 1:
 		return nil, 0, ErrWouldBlock // a prefix without data says nothing
 	default:
-		return p[1:n], 0, nil
+		return m.readOn(p, n), 0, nil
 	}
+}
+
+// readOn goes on reading into p, of which the first n bytes are read, while full
+// reads say that more waits and there is room for another: a few large pieces
+// cost their receiver less than many of the kernel's 4095 bytes. A status met on
+// the way is left to the next Read; the data came before it.
+func (m *Master) readOn(p []byte, n int) []byte {
+	for full := n == MaxRead+1; full && len(p)-n >= MaxRead; {
+		// The prefix byte of the next read falls on the last byte of data.
+		last := p[n-1]
+		k, err := m.readRaw(p[n-1 : n+MaxRead])
+		prefix := p[n-1]
+		p[n-1] = last
+		if err != nil {
+			break // met again by the next Read
+		}
+		if prefix != unix.TIOCPKT_DATA {
+			m.pending |= Status(prefix)
+			break
+		}
+		n += k - 1
+		full = k == MaxRead+1
+	}
+	return p[1:n]
 }
 
 // readRaw returns at least one byte or an error.
 func (m *Master) readRaw(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(m.fd, p)
+		n, err := sysio.Read(m.fd, p)
 		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
 		case nil:
 			if n > 0 {
@@ -141,7 +168,7 @@ func (m *Master) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		n, err := unix.Write(m.fd, p)
+		n, err := sysio.Write(m.fd, p)
 		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
 		case nil:
 			if n == 0 {

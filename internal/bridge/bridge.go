@@ -64,6 +64,10 @@ type Owner interface {
 	Failed(err error)
 }
 
+// readSize is how much is read from the tty at once, with the byte that a
+// pseudo-terminal puts in front, in bytes.
+const readSize = 1 + 4*4095
+
 // Config is what a user may set.
 type Config struct {
 	// Settle is how long a change that would spoil characters waits at most for
@@ -99,7 +103,7 @@ type Bridge struct {
 	settleTimer evloop.Timer // set while settling
 
 	counters Counters
-	buf      [4096]byte
+	buf      [readSize]byte
 }
 
 // New returns the pumps between tty and remote.

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/sysio"
 )
 
 // NotSentLowat bounds what the kernel takes beyond what it has sent, in bytes
@@ -99,7 +101,7 @@ func (s *socket) event(ev Events) {
 
 func (s *socket) Read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(s.fd, p)
+		n, err := sysio.Read(s.fd, p)
 		switch {
 		case err == nil && n == 0 && len(p) > 0:
 			return 0, io.EOF
@@ -116,8 +118,7 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) Write(p []byte) (int, error) {
 	for {
-		// MSG_NOSIGNAL: the peer's reset is an error, not a SIGPIPE.
-		n, err := unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := sysio.Send(s.fd, p)
 		switch {
 		case err == nil:
 			return n, nil
