@@ -71,6 +71,7 @@ func (s *Session) Request(now time.Time, messages ...comport.Message) {
 		if !s.send(m) {
 			continue
 		}
+		s.asked.Set(m)
 		s.effective.Set(m)
 		sl, tracked := slotOf(m)
 		if !tracked {
@@ -107,34 +108,66 @@ func (s *Session) send(m comport.Message) bool {
 
 // report takes a value that the server told.
 func (s *Session) report(m comport.Message) {
+	before := s.reported
 	s.reported.Set(m)
+	news := s.reported != before
 	ev := Event{Kind: EventReport, Message: m}
 	sl, tracked := slotOf(m)
 	if !tracked {
-		s.effective.Set(m)
+		if !s.lineAsked(m) {
+			s.effective.Set(m)
+		}
 		s.cfg.Event(ev)
 		return
 	}
 	p := &s.pending[sl]
-	if p.open > 0 {
+	asked := p.open > 0
+	switch {
+	case p.mute:
+		// How many of its answers are still to come cannot be known.
+		p.open = 0
+	case asked:
 		p.open--
-		// A repeated request is the same request: either answer will do.
-		if p.waiting && (p.open == 0 || p.resent) {
-			p.waiting, p.open = false, 0
-			ev.Request = p.message
-		}
+	}
+	// A repeated request is the same request: either answer will do.
+	if asked && p.waiting && (p.open == 0 || p.resent) {
+		p.waiting, p.open = false, 0
+		ev.Request = p.message
 	}
 	if sl == slotPurge {
 		s.purgeAcked = true
-		s.purgeUntil = time.Time{}
+		if p.open == 0 { // else it answers an older one
+			s.purgeUntil = time.Time{}
+		}
 	}
 	// The answer to a setting does not change what was asked: a server that
-	// cannot do it would be asked again at every call of the program.
-	answersSetting := p.open > 0 || ev.Request != nil && !comport.IsQuery(ev.Request)
-	if !answersSetting {
+	// cannot do it would be asked again at every call of the program. Nor does
+	// the second answer to a repeated request, which tells nothing new.
+	answersQuery := asked && p.open == 0 && comport.IsQuery(p.message)
+	if answersQuery || !asked && news {
 		s.effective.Set(m)
 	}
 	s.cfg.Event(ev)
+}
+
+// lineAsked reports whether m is about DTR, RTS or break, and this end has set
+// that line. Then what it has set is the truth: real servers answer late, with
+// the value of something else, or always the same.
+func (s *Session) lineAsked(m comport.Message) bool {
+	c, ok := m.(comport.SetControl)
+	if !ok {
+		return false
+	}
+	switch c.Control.Group() {
+	case comport.GroupDTR:
+		return s.asked.DTR != 0
+	case comport.GroupRTS:
+		return s.asked.RTS != 0
+	case comport.GroupBreak:
+		return s.asked.Break != 0
+	case comport.GroupFlow, comport.GroupInbound, comport.GroupUnknown:
+	}
+	return false
 }
 
 // Deadline returns when Tick is due, or the zero time.
@@ -195,13 +228,39 @@ func (s *Session) Tick(now time.Time) {
 
 func (s *Session) negotiationTimeout() {
 	s.deadline = time.Time{}
-	if s.neg.Local(telnet.ComPort) == telnet.Yes || s.neg.Remote(telnet.ComPort) == telnet.Yes {
+	if s.comPortAgreed() {
 		s.setMode(ModeComPort, "")
 		return
 	}
-	why := "it did not answer COM-PORT"
-	if s.cfg.Protocol == ProtocolTelnet {
-		why = ""
+	s.setMode(ModeTelnet, s.whyTelnet())
+}
+
+// whyTelnet says why the server is used as plain Telnet; "" if that was asked
+// for.
+func (s *Session) whyTelnet() string {
+	switch {
+	case s.cfg.Protocol == ProtocolTelnet:
+		return ""
+	case s.neg.Local(telnet.ComPort) == telnet.No:
+		return "it refused COM-PORT"
+	default:
+		return "it did not answer COM-PORT"
 	}
-	s.setMode(ModeTelnet, why)
+}
+
+// withdrawn ends what RFC 2217 was used for: the server has taken its agreement
+// back. It is not believed a second time in this session, so that a server that
+// changes its mind all the time cannot have everything sent again each time.
+func (s *Session) withdrawn() {
+	s.neg.Allow(telnet.ComPort, false, false)
+	for i := range s.pending {
+		s.pending[i].waiting, s.pending[i].open = false, 0
+	}
+	s.purgeUntil = time.Time{}
+	s.held = s.held[:0]
+	if s.suspended {
+		s.suspended = false
+		s.cfg.Event(Event{Kind: EventResumed})
+	}
+	s.setMode(ModeTelnet, "it withdrew COM-PORT")
 }

@@ -24,6 +24,14 @@ const (
 // DialTimeout bounds one try to connect, resolution included.
 const DialTimeout = 10 * time.Second
 
+// A connection whose peer is gone without a word is found dead after 30 s. Not by
+// TCP_USER_TIMEOUT: that also ends a healthy one whose peer does not read.
+const (
+	keepAliveIdle     = 10 * time.Second
+	keepAliveInterval = 5 * time.Second
+	keepAliveProbes   = 4
+)
+
 // Loop is what a Client needs of the poll loop it lives on.
 type Loop interface {
 	evloop.Poster
@@ -85,6 +93,7 @@ type Client struct {
 
 	wanted  bool
 	up      bool // Connected was called for this connection
+	inside  bool // the session is at work: what it calls must not send
 	cancel  context.CancelFunc
 	attempt uint64 // tells the answers of an abandoned dial apart
 	retry   time.Duration
@@ -111,7 +120,9 @@ func New(cfg Config, loop Loop, handler Handler) *Client {
 }
 
 func dialTCP(ctx context.Context, r Remote) (net.Conn, error) {
-	d := net.Dialer{Timeout: DialTimeout}
+	d := net.Dialer{Timeout: DialTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveProbes,
+	}}
 	return d.DialContext(ctx, "tcp", r.Address())
 }
 
@@ -181,18 +192,22 @@ func (c *Client) dialed(conn net.Conn, err error) {
 		c.retryLater(err)
 		return
 	}
-	c.session = NewSession(SessionConfig{
+	var session *Session
+	session = NewSession(SessionConfig{
 		Protocol:         c.cfg.Remote.Protocol,
 		NegotiateTimeout: c.cfg.NegotiateTimeout,
 		KnownPlain:       c.knownPlain,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
-		Event:            c.event,
+		Event:            func(ev Event) { c.event(session, ev) },
 		Trace:            c.cfg.Trace,
 	})
-	c.blocked = false
+	c.session = session
+	c.blocked = true // until the first flush says otherwise
 	c.stream.Notify(c.ready)
-	c.session.Start(c.loop.Now())
+	c.inside = true
+	session.Start(c.loop.Now())
+	c.inside = false
 	if c.stream != nil {
 		c.flush()
 	}
@@ -229,14 +244,15 @@ func (c *Client) drop(err error) {
 }
 
 // event passes a Session's events on.
-func (c *Client) event(ev Event) {
+func (c *Client) event(from *Session, ev Event) {
+	if c.session != from {
+		return // Stop was called from a callback, and the session does not know
+	}
 	switch ev.Kind {
 	case EventMode:
-		if ev.Mode == ModeTelnet && c.cfg.Remote.Protocol == ProtocolRFC2217 {
-			c.knownPlain = true
-		} else {
-			c.knownPlain = false
-		}
+		// One that agreed first and withdrew later is worth waiting for.
+		c.knownPlain = ev.Mode == ModeTelnet && c.cfg.Remote.Protocol == ProtocolRFC2217 &&
+			(!c.up || c.knownPlain)
 		c.retry = 0
 		c.up = true
 		c.handler.Event(ev)
@@ -270,8 +286,10 @@ func (c *Client) receive() {
 		c.drop(fmt.Errorf("receive: %w", err))
 		return
 	}
+	c.inside = true
 	data := c.session.Receive(c.loop.Now(), c.buf[:n])
-	if len(data) > 0 {
+	c.inside = false
+	if len(data) > 0 && c.stream != nil {
 		if taken := c.handler.Received(data); taken < len(data) && c.stream != nil {
 			c.unread = data[taken:]
 		}
@@ -288,8 +306,8 @@ func (c *Client) Resume() {
 		return
 	}
 	taken := c.handler.Received(c.unread)
-	if c.stream == nil {
-		return
+	if c.unread == nil {
+		return // Stop or Discard was called
 	}
 	if c.unread = c.unread[taken:]; len(c.unread) == 0 {
 		c.unread = nil
@@ -307,8 +325,13 @@ func (c *Client) Discard() int {
 	return n
 }
 
-// flush sends what waits in the session's output.
+// flush sends what waits in the session's output. What the session's callbacks
+// request goes when the session is done: in one write, ahead of any data, and
+// without the connection being lost under the session's feet.
 func (c *Client) flush() {
+	if c.inside {
+		return
+	}
 	for out := c.session.Output(); len(out) > 0; out = c.session.Output() {
 		n, err := c.stream.Write(out)
 		if errors.Is(err, evloop.ErrWouldBlock) {
@@ -322,12 +345,10 @@ func (c *Client) flush() {
 	}
 	c.want()
 	c.armTick()
-	if was := c.blocked; was {
-		if c.blocked = c.isBlocked(); !c.blocked {
-			c.handler.Sendable()
-		}
-	} else {
-		c.blocked = c.isBlocked()
+	was := c.blocked
+	c.blocked = !c.up || c.isBlocked()
+	if was && !c.blocked {
+		c.handler.Sendable()
 	}
 }
 
@@ -357,7 +378,9 @@ func (c *Client) armTick() {
 	c.tickAt = at
 	c.tick = c.loop.AfterFunc(at.Sub(c.loop.Now()), func() {
 		c.tick = nil
+		c.inside = true
 		c.session.Tick(c.loop.Now())
+		c.inside = false
 		if c.stream != nil {
 			c.flush()
 		}
@@ -377,7 +400,12 @@ func (c *Client) Mode() Mode {
 
 // Blocked reports whether Send would have to queue: there is no connection, or
 // it does not take more now. Sendable is called when that ends.
-func (c *Client) Blocked() bool { return !c.up || c.blocked || c.isBlocked() }
+func (c *Client) Blocked() bool {
+	if c.inside {
+		c.blocked = true // who is told so is owed a Sendable
+	}
+	return !c.up || c.blocked || c.isBlocked()
+}
 
 // Suspended reports whether the server holds this end with FLOWCONTROL-SUSPEND.
 func (c *Client) Suspended() bool { return c.session != nil && c.session.Suspended() }

@@ -20,13 +20,13 @@ func (s *Session) Receive(now time.Time, p []byte) []byte {
 		ev, rest = s.dec.Next(rest)
 		switch ev.Kind {
 		case telnet.EventNone:
-			s.received(p[:n])
 			return p[:n]
 		case telnet.EventData:
 			if s.discarding(now) {
 				s.counters.PurgedBytes += uint64(len(ev.Data))
 				continue
 			}
+			s.received(ev.Data)
 			// What was decoded is never longer than what it was decoded from.
 			n += copy(p[n:], ev.Data)
 		case telnet.EventCommand:
@@ -91,30 +91,29 @@ func (s *Session) negotiation(now time.Time, verb telnet.Command, o telnet.Optio
 // decide looks whether the negotiation has come to a result.
 func (s *Session) decide(now time.Time) {
 	settled := func(st telnet.State) bool { return st == telnet.Yes || st == telnet.No }
-	agreed := s.neg.Local(telnet.ComPort) == telnet.Yes || s.neg.Remote(telnet.ComPort) == telnet.Yes
+	agreed := s.comPortAgreed()
 	binary := settled(s.neg.Local(telnet.Binary)) && settled(s.neg.Remote(telnet.Binary))
 	switch {
+	case s.mode == ModeComPort && !agreed:
+		s.withdrawn()
 	case s.mode == ModeComPort || s.mode == ModeTelnet && !agreed:
 	case agreed && (binary || s.mode == ModeTelnet):
 		s.setMode(ModeComPort, "")
-	case agreed:
+	case !agreed && !settled(s.neg.Local(telnet.ComPort)):
+		// A WONT COM-PORT is no refusal: ser2net sends one in answer to DO, and
+		// agrees to WILL all the same. Only the answer to our WILL counts.
+	case binary:
+		s.setMode(ModeTelnet, s.whyTelnet())
+	default:
 		// Settings and data wait for BINARY together, but not for long.
 		if grace := now.Add(BinaryGrace); grace.Before(s.deadline) {
 			s.deadline = grace
 		}
-	case binary && settled(s.neg.Local(telnet.ComPort)):
-		// A WONT COM-PORT is no refusal: ser2net sends one in answer to DO, and
-		// agrees to WILL all the same. Only the answer to our WILL counts.
-		why := "it refused COM-PORT"
-		if s.cfg.Protocol == ProtocolTelnet {
-			why = "" // as asked
-		}
-		s.setMode(ModeTelnet, why)
 	}
 }
 
 func (s *Session) subnegotiation(now time.Time, o telnet.Option, payload []byte) {
-	if o != telnet.ComPort {
+	if o != telnet.ComPort || s.cfg.Protocol != ProtocolRFC2217 {
 		s.counters.UnknownMessages++
 		return
 	}
@@ -138,7 +137,9 @@ func (s *Session) subnegotiation(now time.Time, o telnet.Option, payload []byte)
 		s.resume(now)
 	case comport.SignatureText:
 		if m.Text == "" {
-			s.send(comport.SignatureText{Text: s.cfg.Signature})
+			if s.cfg.Signature != "" && s.comPortAgreed() {
+				s.send(comport.SignatureText{Text: s.cfg.Signature})
+			}
 			return
 		}
 		s.report(m)

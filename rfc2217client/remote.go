@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Protocol is what is spoken over a connection.
@@ -72,6 +73,11 @@ func (e *RemoteError) Error() string {
 	return fmt.Sprintf("remote %q: %s; %s", e.Text, e.Found, e.Hint)
 }
 
+// notInAddress reports whether c cannot stand in a host or a port.
+func notInAddress(c rune) bool {
+	return c <= ' ' || c == 0x7f || c == utf8.RuneError || strings.ContainsRune(`/\?#@"'<>`, c)
+}
+
 const remoteForms = "write host[:port], rfc2217://host[:port], telnet://host[:port], tcp://host:port, or sim:gps"
 
 // ParseRemote reads the REMOTE of a command line: host[:port], a URL of one of
@@ -105,7 +111,7 @@ func ParseRemote(text string) (Remote, error) {
 		rest = strings.TrimSuffix(after, "/")
 	}
 	u := url.URL{Host: rest}
-	if strings.ContainsAny(rest, "/?#@ \t") {
+	if strings.ContainsFunc(rest, notInAddress) {
 		return fail("there is more than a host and a port", remoteForms)
 	}
 	r.Host, r.Port = u.Hostname(), u.Port()
@@ -114,6 +120,9 @@ func ParseRemote(text string) (Remote, error) {
 	}
 	if strings.Count(rest, ":") > 1 && !strings.HasPrefix(rest, "[") {
 		return fail("more than one colon", "write an IPv6 address in brackets: [2001:db8::1]:2217")
+	}
+	if strings.ContainsAny(r.Host, "[]") {
+		return fail("the brackets are not around an address", "write an IPv6 address as [2001:db8::1]:2217")
 	}
 	if tail := rest[strings.LastIndexByte(rest, ']')+1:]; strings.Contains(tail, ":") {
 		n, err := strconv.ParseUint(r.Port, 10, 16)

@@ -33,6 +33,7 @@ type SessionConfig struct {
 	// PurgeAcked: an earlier connection saw the server acknowledge a purge.
 	PurgeAcked bool
 	// Signature answers a server that asks for one.
+	// "": it gets no answer, as an empty one would be a question.
 	Signature string
 	// Event receives what happens. It must not call the Session but for Request.
 	Event func(Event)
@@ -44,8 +45,8 @@ type SessionConfig struct {
 // safe for use by several goroutines.
 //
 //	Start ─▶ negotiating ──COM-PORT agreed──▶ rfc2217
-//	              │                              ▲ agreed late
-//	              └──refused, or no answer───▶ telnet
+//	              │                              ▲ agreed late │ withdrawn
+//	              └──refused, or no answer────▶ telnet ◀───────┘
 type Session struct {
 	cfg  SessionConfig
 	dec  telnet.Decoder
@@ -60,7 +61,8 @@ type Session struct {
 	suspended  bool
 	pending    [numSlots]pending
 	reported   comport.State // what the server has told
-	effective  comport.State // what was asked in this session, else what was told
+	asked      comport.State // what was asked in this session
+	effective  comport.State // see Effective
 	purgeUntil time.Time     // received data is discarded; zero: it is not
 	purgeAcked bool
 	counters   Counters
@@ -126,6 +128,12 @@ func (s *Session) setMode(m Mode, why string) {
 	s.cfg.Event(Event{Kind: EventMode, Mode: m, Text: why})
 }
 
+// comPortAgreed reports whether the server speaks RFC 2217: DO and WILL both say
+// so.
+func (s *Session) comPortAgreed() bool {
+	return s.neg.Local(telnet.ComPort) == telnet.Yes || s.neg.Remote(telnet.ComPort) == telnet.Yes
+}
+
 // Mode returns what the connection can carry.
 func (s *Session) Mode() Mode { return s.mode }
 
@@ -140,8 +148,8 @@ func (s *Session) Suspended() bool { return s.suspended }
 func (s *Session) Reported() comport.State { return s.reported }
 
 // Effective returns what the UART is as far as this end needs to act: what was
-// asked in this session, and what the server told where nothing was asked or
-// where it told without being asked.
+// asked in this session; and what the server told where nothing was asked, or,
+// settings only, where it told something new without being asked.
 func (s *Session) Effective() comport.State { return s.effective }
 
 // PurgeAcked reports whether the server was seen to acknowledge a purge.
