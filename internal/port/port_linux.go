@@ -29,7 +29,6 @@ type Port struct {
 	open       bool
 	left       int          // bytes that the last program to go left in the tty
 	termios    unix.Termios // the last ones observed or shown
-	asked      bool         // a program has called tcsetattr, or --line was given
 	modem      comport.ModemState
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
@@ -69,7 +68,6 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		Dial:             cfg.Dial,
 	}, loop, (*handler)(p))
 	p.bridge = bridge.New(bridge.Config{Settle: cfg.Settle}, loop, p.tty, p.client, (*owner)(p))
-	p.asked = p.mirror.Asked()
 	p.emit(Event{Kind: KindReady, Old: cfg.Link, New: p.tty.master.Path()})
 	return p, nil
 }

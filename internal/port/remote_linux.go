@@ -32,10 +32,7 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 // opening is what a connection starts with: all that was asked for, and queries
 // for the rest, so that the tty can show what the server is set to.
 func (p *Port) opening() []comport.Message {
-	var want comport.State
-	if p.asked {
-		want = p.mirror.Want()
-	}
+	want := p.mirror.Want()
 	messages := append([]comport.Message(nil), termiosmirror.Diff(want, p.client.Effective())...)
 	if want.BaudRate == 0 {
 		messages = append(messages, comport.SetBaudRate{})
@@ -118,13 +115,19 @@ func (p *Port) modemState(now comport.ModemState) {
 
 // reported compares what the server said with what was asked.
 func (p *Port) reported(got, request comport.Message) {
-	if !p.asked {
-		// Nobody has asked for anything: the tty looks like the server.
-		var told comport.State
-		if told.Set(got) {
-			p.showLater(told, 0)
+	// What nobody has asked for looks on the tty like it is at the server.
+	var told comport.State
+	if want := p.mirror.Want(); told.Set(got) {
+		if want.BaudRate != 0 {
+			told.BaudRate = 0
 		}
-		return
+		if want.StopSize != 0 {
+			told.StopSize = 0
+		}
+		if told.BaudRate != 0 || told.StopSize != 0 {
+			p.showLater(told, 0)
+			return
+		}
 	}
 	if request == nil || comport.IsQuery(request) || got == request {
 		return

@@ -67,7 +67,6 @@ func (p *Port) take(t unix.Termios) {
 	p.termios = t
 	before := p.mirror.Want()
 	want, _ := p.mirror.Observe(t)
-	p.asked = true
 	stop(&p.showTimer)
 	if want != before {
 		p.emit(Event{Kind: KindWanted, Old: before.String(), New: want.String()})
