@@ -60,6 +60,8 @@ type Owner interface {
 	// Noted is a note of the TTY. It may call Change, which then takes the place
 	// that the note has among the bytes.
 	Noted(n Note)
+	// Settled: Pump has something to do again.
+	Settled()
 	// Failed: the TTY is broken.
 	Failed(err error)
 }
@@ -145,7 +147,7 @@ func (b *Bridge) DropUnsent() int {
 			break
 		}
 		if note != 0 {
-			b.note(note)
+			b.Note(note)
 		}
 		b.counters.FromProgram += uint64(len(data))
 		n += len(data)

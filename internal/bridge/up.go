@@ -86,7 +86,7 @@ func (b *Bridge) settling() bool {
 	if b.settleTimer == nil {
 		b.settleTimer = b.clock.AfterFunc(left, func() {
 			b.settleTimer = nil
-			b.Pump()
+			b.owner.Settled()
 		})
 	}
 	return true
@@ -123,7 +123,7 @@ func (b *Bridge) read() bool {
 		b.owner.Failed(err)
 		return false
 	case note != 0:
-		b.note(note)
+		b.Note(note)
 		return true
 	}
 	b.counters.FromProgram += uint64(len(data))
@@ -151,15 +151,15 @@ func (b *Bridge) readNote() bool {
 	if note == 0 {
 		return false
 	}
-	b.note(note)
+	b.Note(note)
 	return true
 }
 
-// note handles what a program did. A tty tells of it before the bytes that wait
+// Note handles what a program did. A tty tells of it before the bytes that wait
 // with it, whichever came first. Once bytes have been read since the open, the
 // waiting ones are taken to be older than the change, else newer: that is what
 // programs do (write then tcsetattr; open, tcsetattr, write).
-func (b *Bridge) note(n Note) {
+func (b *Bridge) Note(n Note) {
 	at := b.queue.tail()
 	if b.remote.Up() && b.started {
 		n |= b.stageWaiting()

@@ -170,22 +170,32 @@ func (p *Port) wake() {
 	}
 	switch {
 	case !hung && !p.open:
-		p.opened()
+		p.opened(0)
 	case hung && p.open:
 		p.bridge.Pump() // what it has written and changed before it closed
 		p.closed()
 	case hung:
 		// A program may have come and gone already, and left something.
 		if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
-			p.opened()
-			if st != 0 {
-				(*owner)(p).Noted(bridge.Note(st))
-			}
+			p.opened(st)
 			p.bridge.Pump()
 			p.closed()
 		}
 	}
 	p.rearm()
+}
+
+// pump moves bytes up when the connection takes more. The descriptor of a closed
+// tty is parked, so that a program may have come, unnoticed yet, whose bytes and
+// settings must not be taken for the last one's.
+func (p *Port) pump() {
+	if !p.open {
+		p.wake()
+	}
+	p.bridge.Pump()
+	if !p.open {
+		p.left = p.readable()
+	}
 }
 
 // waiting returns how many bytes a program has written that were not sent yet.
@@ -208,13 +218,18 @@ func (p *Port) rearm() {
 	}
 }
 
-func (p *Port) opened() {
+// opened is for a program that has opened the tty, and for the status that it
+// was noticed by, if there was one.
+func (p *Port) opened(st pty.Status) {
 	p.open = true
 	stop(&p.closeTimer)
 	p.tty.unpark()
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
 	p.client.Start() // at once, also when it is waiting to try again
+	if st != 0 {
+		p.bridge.Note(bridge.Note(st))
+	}
 	p.bridge.TTYReady(true, false)
 	p.poll.arm(p)
 }
@@ -229,8 +244,7 @@ func (p *Port) closed() {
 	if err := p.tty.master.Reclaim(); err != nil {
 		p.replaceTTY(err)
 	}
-	// What was left in the tty is sent from here on: the descriptor is parked.
-	p.bridge.Pump()
+	// What is left in the tty is sent by pump, when the connection takes it.
 	p.left = p.readable()
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
@@ -249,7 +263,7 @@ func (p *Port) endConnection() {
 	p.closeTimer = nil
 	if p.waiting() > 0 && p.closeTries < drainTries {
 		p.closeTries++
-		p.bridge.Pump()
+		p.pump()
 		p.closeTimer = p.loop.AfterFunc(drainInterval, p.endConnection)
 		return
 	}

@@ -26,7 +26,7 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 		p.bridge.ForgetChanges()
 		p.client.Request(p.opening()...)
 	}
-	p.bridge.Pump()
+	p.pump()
 }
 
 // opening is what a connection starts with: all that was asked for, and queries
@@ -53,7 +53,7 @@ func (p *Port) opening() []comport.Message {
 func (h *handler) Received(data []byte) int { return (*Port)(h).bridge.Received(data) }
 
 // Sendable has the program's bytes flow again.
-func (h *handler) Sendable() { (*Port)(h).bridge.Pump() }
+func (h *handler) Sendable() { (*Port)(h).pump() }
 
 // Disconnected keeps the program waiting, and forgets what the connection knew.
 func (h *handler) Disconnected(err error, retry time.Duration) {

@@ -34,6 +34,9 @@ func (o *owner) Noted(n bridge.Note) {
 	}
 }
 
+// Settled has the bytes flow again that waited behind a change.
+func (o *owner) Settled() { (*Port)(o).pump() }
+
 // Failed handles a tty that cannot be read or written.
 func (o *owner) Failed(err error) { (*Port)(o).ttyFailed(err) }
 
