@@ -13,6 +13,12 @@ import (
 // binary is the vcomd under test, built once.
 var binary string
 
+// How it is built: as released, or with the race detector when the tests are.
+var (
+	buildFlags = []string{"-trimpath"}
+	cgo        = "0"
+)
+
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
@@ -23,8 +29,9 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "vcomd")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/vcomd/vcomd/cmd/vcomd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	args := append(append([]string{"build"}, buildFlags...), "-o", binary, "github.com/vcomd/vcomd/cmd/vcomd")
+	build := exec.Command("go", args...)
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build vcomd:", err)
