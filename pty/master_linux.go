@@ -105,9 +105,9 @@ func (m *Master) readOn(p []byte, n int) []byte {
 // readRaw returns at least one byte or an error.
 func (m *Master) readRaw(p []byte) (int, error) {
 	for {
-		n, err := sysio.Read(m.fd, p)
-		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
-		case nil:
+		n, errno := sysio.Read(m.fd, p)
+		switch errno {
+		case 0:
 			if n > 0 {
 				return n, nil
 			}
@@ -121,7 +121,7 @@ func (m *Master) readRaw(p []byte) (int, error) {
 			m.hangupSeen = true
 			return 0, ErrHangup
 		default:
-			return 0, m.wrap("read", os.NewSyscallError("read", err))
+			return 0, m.wrap("read", os.NewSyscallError("read", errno))
 		}
 	}
 }
@@ -168,9 +168,9 @@ func (m *Master) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		n, err := sysio.Write(m.fd, p)
-		switch err { // a bare Errno: errors.Is would cost on every EAGAIN
-		case nil:
+		n, errno := sysio.Write(m.fd, p)
+		switch errno {
+		case 0:
 			if n == 0 {
 				return 0, ErrWouldBlock
 			}
@@ -183,7 +183,7 @@ func (m *Master) Write(p []byte) (int, error) {
 		case unix.EIO:
 			return 0, ErrHangup
 		default:
-			return 0, m.wrap("write", os.NewSyscallError("write", err))
+			return 0, m.wrap("write", os.NewSyscallError("write", errno))
 		}
 	}
 }

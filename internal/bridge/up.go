@@ -15,13 +15,11 @@ const maxReads = 64
 // when the remote is no longer blocked.
 func (b *Bridge) Pump() {
 	for range maxReads {
-		more := false
+		next := b.readNote
 		if b.send() {
-			more = b.read()
-		} else {
-			more = b.readNote()
+			next = b.read
 		}
-		if !more {
+		if !next() {
 			break
 		}
 	}

@@ -130,6 +130,7 @@ func echo(t *testing.T, l *evloop.Loop, c net.Conn) (ended <-chan struct{}) {
 
 func TestStreams(t *testing.T) {
 	tcp := func(t *testing.T) (a, b net.Conn) {
+		t.Helper()
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

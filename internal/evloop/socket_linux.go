@@ -101,32 +101,33 @@ func (s *socket) event(ev Events) {
 
 func (s *socket) Read(p []byte) (int, error) {
 	for {
-		n, err := sysio.Read(s.fd, p)
-		switch {
-		case err == nil && n == 0 && len(p) > 0:
-			return 0, io.EOF
-		case err == nil:
+		n, errno := sysio.Read(s.fd, p)
+		switch errno {
+		case 0:
+			if n == 0 && len(p) > 0 {
+				return 0, io.EOF
+			}
 			return n, nil
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return 0, ErrWouldBlock
 		default:
-			return 0, os.NewSyscallError("read", err)
+			return 0, os.NewSyscallError("read", errno)
 		}
 	}
 }
 
 func (s *socket) Write(p []byte) (int, error) {
 	for {
-		n, err := sysio.Send(s.fd, p)
-		switch {
-		case err == nil:
+		n, errno := sysio.Send(s.fd, p)
+		switch errno {
+		case 0:
 			return n, nil
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return 0, ErrWouldBlock
 		default:
-			return 0, os.NewSyscallError("send", err)
+			return 0, os.NewSyscallError("send", errno)
 		}
 	}
 }

@@ -29,11 +29,12 @@ func (t *timer) Stop() bool {
 // timerHeap orders timers by time.
 type timerHeap []*timer
 
-func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h timerHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+func (h *timerHeap) Len() int           { return len(*h) }
+func (h *timerHeap) Less(i, j int) bool { return (*h)[i].at.Before((*h)[j].at) }
+func (h *timerHeap) Swap(i, j int) {
+	t := *h
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
 }
 
 // Push is called by container/heap.

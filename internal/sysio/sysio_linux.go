@@ -15,29 +15,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read is read(2). The error is a bare unix.Errno.
-func Read(fd int, p []byte) (int, error) {
+// Read is read(2). The error number is 0 for none.
+func Read(fd int, p []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	return result(n, errno)
 }
 
-// Write is write(2). The error is a bare unix.Errno.
-func Write(fd int, p []byte) (int, error) {
+// Write is write(2). The error number is 0 for none.
+func Write(fd int, p []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	return result(n, errno)
 }
 
 // Send is send(2) with MSG_NOSIGNAL: the peer's reset is an error, not a
-// SIGPIPE. The error is a bare unix.Errno.
-func Send(fd int, p []byte) (int, error) {
+// SIGPIPE. The error number is 0 for none.
+func Send(fd int, p []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 		unix.MSG_NOSIGNAL, 0, 0)
 	return result(n, errno)
 }
 
-func result(n uintptr, errno unix.Errno) (int, error) {
+func result(n uintptr, errno unix.Errno) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), nil
+	return int(n), 0
 }

@@ -102,11 +102,10 @@ func (d *Decoder) Next(p []byte) (Event, []byte) {
 func (d *Decoder) data(p []byte) (data, rest []byte) {
 	w, r := 0, 0 // p[:w] is unescaped, p[r:] is not looked at yet
 	for r < len(p) {
-		i := 0
 		// An IAC right here is looked for by hand: in data that is all 0xFF a
 		// search for each one would cost more than the copying.
 		if p[r] != byte(IAC) {
-			i = bytes.IndexByte(p[r:], byte(IAC))
+			i := bytes.IndexByte(p[r:], byte(IAC))
 			if i < 0 {
 				i = len(p) - r
 			}

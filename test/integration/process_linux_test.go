@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -79,7 +78,6 @@ type process struct {
 	name   string
 	cmd    *exec.Cmd
 	out    output // standard output and error
-	stdin  io.WriteCloser
 	exited chan struct{}
 	err    error // after exited
 }

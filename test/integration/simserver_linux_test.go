@@ -56,8 +56,9 @@ func (s *simulated) awaitBytes(t *testing.T, n int) {
 
 func lastEntries(u *rfc2217test.UART, n int) []string {
 	j := u.Journal()
-	var out []string
-	for _, e := range j[max(0, len(j)-n):] {
+	j = j[max(0, len(j)-n):]
+	out := make([]string, 0, len(j))
+	for _, e := range j {
 		out = append(out, e.String())
 	}
 	return out
