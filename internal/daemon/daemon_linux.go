@@ -44,8 +44,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
 
-	sims := newSimulators(ctx)
+	// The simulators end with the ports, also when one could not be set up.
+	simsCtx, endSims := context.WithCancel(ctx)
+	sims := newSimulators(simsCtx)
 	defer sims.wait()
+	defer endSims()
 	for _, pc := range cfg.Ports {
 		pc.Events = logEvents(cfg.Log, pc)
 		if cfg.Trace != nil {
