@@ -69,7 +69,12 @@ type LinkError struct {
 
 // Error implements error.
 func (e *LinkError) Error() string {
-	s := "cannot " + e.Op + " link " + e.Path + ": " + e.Found
+	// To a user it is one thing: the link cannot be made.
+	verb := "make"
+	if e.Op == "release" {
+		verb = "remove"
+	}
+	s := "cannot " + verb + " the link " + e.Path + ": " + e.Found
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

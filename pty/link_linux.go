@@ -217,10 +217,10 @@ func checkDirectory(link string) error {
 	if err == nil {
 		return nil
 	}
-	e := &LinkError{Op: "claim", Path: link, Kind: ErrLinkUnusable, Err: os.NewSyscallError("access", err)}
+	e := &LinkError{Op: "claim", Path: link, Kind: ErrLinkUnusable, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		e.Found, e.Advice = "there is no directory "+dir, "make it or choose another name"
+		e.Found, e.Advice = "directory "+dir, "make it or choose another name"
 	default:
 		e.Found, e.Advice = "the directory "+dir+" is not writable", "change its permissions or choose another name"
 	}

@@ -251,10 +251,10 @@ func TestClaimErrors(t *testing.T) {
 	}
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, c := range []struct{ name, path, run, want string }{
-		{"empty path", "", t.TempDir(), `cannot claim link "": the path is empty; give the path of the link`},
-		{"no directory", missing + "/tty", t.TempDir(), "cannot claim link " + missing + "/tty: there is no directory " + missing +
-			": access: no such file or directory; make it or choose another name"},
-		{"file for directory", file + "/tty", t.TempDir(), "cannot claim link " + file + "/tty: " + file +
+		{"empty path", "", t.TempDir(), `cannot make the link "": the path is empty; give the path of the link`},
+		{"no directory", missing + "/tty", t.TempDir(), "cannot make the link " + missing + "/tty: directory " + missing +
+			": no such file or directory; make it or choose another name"},
+		{"file for directory", file + "/tty", t.TempDir(), "cannot make the link " + file + "/tty: " + file +
 			" is not a directory; choose another name"},
 		{"run directory is a file", filepath.Join(t.TempDir(), "tty"), file, "its lock in " + file + "/lock cannot be taken"},
 	} {
