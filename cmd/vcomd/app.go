@@ -11,7 +11,6 @@ import (
 	"github.com/vcomd/vcomd/internal/config"
 	"github.com/vcomd/vcomd/internal/version"
 	"github.com/vcomd/vcomd/rfc2217client"
-	"github.com/vcomd/vcomd/termiosmirror"
 )
 
 // Exit codes.
@@ -36,6 +35,10 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	var setting *config.Error
+	if errors.As(err, &setting) {
+		setting.Setting = origin(args, setting.Setting)
+	}
 	fmt.Fprintf(stderr, "vcomd: %v\n", err)
 	if isUsage(err) {
 		return exitUsage
@@ -48,9 +51,8 @@ func isUsage(err error) bool {
 		usage  *usageError
 		value  *config.Error
 		remote *rfc2217client.RemoteError
-		line   *termiosmirror.LineError
 	)
-	return errors.As(err, &usage) || errors.As(err, &value) || errors.As(err, &remote) || errors.As(err, &line)
+	return errors.As(err, &usage) || errors.As(err, &value) || errors.As(err, &remote)
 }
 
 const description = `vcomd makes a serial port on this machine whose UART is at a remote access
@@ -109,5 +111,5 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 
 // onUsageError keeps cli from printing the whole help for a misspelt flag.
 func onUsageError(_ *cli.Context, err error, _ bool) error {
-	return &usageError{err.Error() + "; see vcomd --help"}
+	return &usageError{err.Error() + "; see vcomd --help"} // normalise has found what users do wrong
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -17,9 +18,12 @@ var reserved = []string{
 // normalise puts flags in front of positional arguments, where cli wants them:
 // to the user their place does not matter. The first "--" ends the flags.
 func normalise(app *cli.App, argv []string) ([]string, error) {
+	if len(argv) == 0 { // execve(2) allows it
+		argv = []string{app.Name}
+	}
 	out := argv[:1:1]
 	rest := argv[1:]
-	flags := app.Flags
+	flags, help := app.Flags, "vcomd --help"
 	// A command comes first, or after flags that have a value of their own.
 	if i := firstPositional(flags, rest); i >= 0 {
 		if cmd := findCommand(app, rest[i]); cmd != nil {
@@ -29,9 +33,10 @@ func normalise(app *cli.App, argv []string) ([]string, error) {
 			}
 			out = append(out, cmd.Name)
 			rest = rest[1:]
-			flags = cmd.Flags
+			flags, help = cmd.Flags, "vcomd "+cmd.Name+" --help"
 		}
 	}
+	flags = append(slices.Clip(flags), cli.HelpFlag) // cli adds it by itself
 	var positional []string
 	for i := 0; i < len(rest); i++ {
 		a := rest[i]
@@ -42,20 +47,89 @@ func normalise(app *cli.App, argv []string) ([]string, error) {
 		case !isFlag(a):
 			positional = append(positional, a)
 		default:
-			out = append(out, a)
-			if !takesValue(flags, a) {
-				continue
+			used, err := flag(flags, rest[i:], help)
+			if err != nil {
+				return nil, err
 			}
-			if i++; i == len(rest) || rest[i] == "--" {
-				return nil, &usageError{fmt.Sprintf("%s: there is no value after it; see vcomd --help", a)}
+			if slices.Contains(cli.HelpFlag.Names(), strings.TrimLeft(a, "-")) {
+				// Whatever else is there; cli would take it for a topic.
+				return append(out, a), nil
 			}
-			out = append(out, rest[i])
+			out = append(out, used...)
+			i += len(used) - 1
 		}
 	}
 	if len(positional) > 0 {
+		if len(out) == 1 || out[1][0] == '-' {
+			// cli would take a REMOTE after "--" for a command of that name.
+			app.Commands = nil
+		}
 		out = append(append(out, "--"), positional...)
 	}
 	return out, nil
+}
+
+// flag checks the flag that args start with, and returns what belongs to it: one
+// argument, or two with its value.
+func flag(flags []cli.Flag, args []string, help string) (used []string, err error) {
+	name, value, hasValue := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	written := args[0][:len(args[0])-len(strings.TrimLeft(args[0], "-"))] + name
+	used = args[:1]
+	f := findFlag(flags, name)
+	if strings.HasPrefix(written, "---") {
+		f = nil // cli does not take it either
+	}
+	switch {
+	case f == nil:
+		text := written + ": there is no such flag"
+		if near := nearestFlag(flags, name); near != "" {
+			text += "; did you mean --" + near + "?"
+		}
+		return nil, &usageError{text + "; see " + help}
+	case isSwitch(f):
+		if hasValue {
+			return nil, &usageError{fmt.Sprintf("%s %q: it takes no value; write %s alone", written, value, written)}
+		}
+		return used, nil
+	case !hasValue:
+		if len(args) == 1 || args[1] == "--" {
+			return nil, &usageError{fmt.Sprintf("%s: there is no value after it; see %s", written, help)}
+		}
+		value, used = args[1], args[:2]
+	}
+	if value == "" {
+		// Most often an unset variable of a script: it must not mean the default.
+		return nil, &usageError{fmt.Sprintf("%s \"\": the value is empty; leave %s away for the default, or give it a value", written, written)}
+	}
+	return used, nil
+}
+
+func findFlag(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+func isSwitch(f cli.Flag) bool {
+	_, is := f.(*cli.BoolFlag)
+	return is
+}
+
+// nearestFlag returns the long name that a misspelt one was probably meant to
+// be, or "".
+func nearestFlag(flags []cli.Flag, name string) string {
+	best, nearest := 3, "" // two wrong letters are a slip, three another word
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if d := distance(name, n); len(n) > 2 && len(name) > 2 && d < best {
+				best, nearest = d, n
+			}
+		}
+	}
+	return nearest
 }
 
 func isFlag(a string) bool { return len(a) > 1 && a[0] == '-' }
@@ -91,15 +165,8 @@ func takesValue(flags []cli.Flag, a string) bool {
 	if strings.Contains(name, "=") {
 		return false
 	}
-	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				_, isBool := f.(*cli.BoolFlag)
-				return !isBool
-			}
-		}
-	}
-	return false
+	f := findFlag(flags, name)
+	return f != nil && !isSwitch(f)
 }
 
 // resembles returns the command that a bare word was probably meant to be, or "".

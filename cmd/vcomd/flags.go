@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -22,11 +23,34 @@ func text(into *string, name, byDefault, usage string, aliases ...string) cli.Fl
 	return &cli.StringFlag{
 		Name:        name,
 		Aliases:     aliases,
-		EnvVars:     []string{"VCOMD_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))},
+		EnvVars:     []string{variable(name)},
 		Destination: into,
 		DefaultText: byDefault,
 		Usage:       usage,
 	}
+}
+
+// variable is the environment's name for a flag.
+func variable(flag string) string {
+	return "VCOMD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// origin returns where a setting's value was written: the flag, or the variable
+// that stands for one that is not among the arguments.
+func origin(args []string, setting string) string {
+	name := strings.TrimLeft(setting, "-")
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if written, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); isFlag(a) && written == name {
+			return setting
+		}
+	}
+	if _, ok := os.LookupEnv(variable(name)); ok {
+		return variable(name)
+	}
+	return setting
 }
 
 func (s *portFlags) flags() []cli.Flag {
@@ -67,8 +91,10 @@ func remote(c *cli.Context) (string, error) {
 	switch name := resembles(word); {
 	case name == "":
 		return word, nil
+	case word == "help":
+		return "", &usageError{`"help" is not a command; write vcomd --help`}
 	case name == word:
-		return "", &usageError{fmt.Sprintf("%q is not a command of this vcomd; if it is a host, write %s:2217", word, word)}
+		return "", &usageError{fmt.Sprintf("%q is not a command here; if it is a host, write %s:2217", word, word)}
 	default:
 		return "", &usageError{fmt.Sprintf("unknown command %q: did you mean %q? if it is a host, write %s:2217", word, name, word)}
 	}

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/vcomd/vcomd/internal/config"
 	"github.com/vcomd/vcomd/internal/daemon"
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/internal/version"
+	"github.com/vcomd/vcomd/pty"
 )
 
 // serveOne is vcomd [flags] REMOTE: the daemon with one port, in the foreground.
@@ -31,15 +35,56 @@ func serveOne(c *cli.Context, s *portFlags) error {
 	}
 	cfg := daemon.Config{Ports: []port.Config{pc}, Log: log}
 	if s.trace != "" {
-		// It holds all that passes: nobody else's business.
-		f, err := os.OpenFile(s.trace, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		f, created, err := openTrace(s.trace)
 		if err != nil {
-			return fmt.Errorf("--trace %q: %w; choose a file in a directory that you may write", s.trace, err)
+			return err
 		}
 		defer func() { _ = f.Close() }()
 		cfg.Trace = f
+		if err := daemon.Run(c.Context, cfg); err != nil {
+			if created {
+				removeEmpty(f)
+			}
+			return s.advise(err)
+		}
+		return nil
 	}
-	return daemon.Run(c.Context, cfg)
+	return s.advise(daemon.Run(c.Context, cfg))
+}
+
+// advise says which flag to change where what failed does not know of flags.
+func (s *portFlags) advise(err error) error {
+	var op *pty.OpError
+	if errors.As(err, &op) && errors.Is(err, fs.ErrPermission) && (s.port.Owner != "" || s.port.Group != "") {
+		return fmt.Errorf("%w; only root may give the tty to any user or group: run vcomd as root, or leave --owner and --group away", err)
+	}
+	return err
+}
+
+// openTrace opens the trace to append to it, and says whether there was none. It
+// holds all that passes: nobody else's business.
+func openTrace(path string) (f *os.File, created bool, err error) {
+	const mode = 0o600
+	f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, mode)
+	if created = err == nil; !created {
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, mode)
+	}
+	var failed *fs.PathError
+	if errors.As(err, &failed) {
+		err = failed.Err // the path is named already
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("--trace %q: cannot open the file: %w; choose a file in a directory that you may write", path, err)
+	}
+	return f, created, nil
+}
+
+// removeEmpty takes back a trace that this process has made and not written to:
+// a port that could not be set up leaves nothing behind.
+func removeEmpty(f *os.File) {
+	if info, err := f.Stat(); err == nil && info.Size() == 0 {
+		_ = os.Remove(f.Name())
+	}
 }
 
 // newLogger writes for people on a terminal, and JSON elsewhere.
@@ -49,7 +94,9 @@ func newLogger(w io.Writer, level string) (zerolog.Logger, error) {
 	}
 	l, err := zerolog.ParseLevel(level)
 	if err != nil || l < zerolog.DebugLevel || l > zerolog.ErrorLevel {
-		return zerolog.Logger{}, &usageError{fmt.Sprintf("--log-level %q: there is no such level; write debug, info, warn or error", level)}
+		return zerolog.Logger{}, &config.Error{
+			Setting: "--log-level", Value: level, Found: "there is no such level", Hint: "write debug, info, warn or error",
+		}
 	}
 	if isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/vcomd/vcomd/internal/config"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
@@ -25,10 +28,14 @@ func simCommand() *cli.Command {
 			text(&listen, "listen", "127.0.0.1:2217", "`ADDR`ess and port to listen at"),
 		},
 		Action: func(c *cli.Context) error {
-			if c.Args().Len() != 1 {
-				return &usageError{"sim: give one device: " + devices}
+			switch c.Args().Len() {
+			case 0:
+				return &usageError{"sim: no DEVICE given; write vcomd sim " + devices}
+			case 1:
+				return simulate(c, listen)
+			default:
+				return &usageError{fmt.Sprintf("sim: unexpected argument %q; there is one DEVICE", c.Args().Get(1))}
 			}
-			return simulate(c, listen)
 		},
 	}
 }
@@ -37,13 +44,13 @@ func simulate(c *cli.Context, listen string) error {
 	device := c.Args().First()
 	r, err := rfc2217client.ParseRemote("sim:" + device)
 	if err != nil {
-		return err
+		return &usageError{fmt.Sprintf("sim %q: there is no such device; write %s", device, strings.Join(rfc2217client.SimDevices[:], ", "))}
 	}
 	if listen == "" {
 		listen = "127.0.0.1:2217"
 	}
-	if _, _, err := net.SplitHostPort(listen); err != nil {
-		return &usageError{fmt.Sprintf("--listen %q: this is not an address and a port; write 127.0.0.1:2217 or [::1]:2217", listen)}
+	if !isListenAddress(listen) {
+		return &config.Error{Setting: "--listen", Value: listen, Found: "this is not an address and a port", Hint: "write 127.0.0.1:2217 or [::1]:2217"}
 	}
 	dev, err := rfc2217test.NewDevice(r.Sim, nil)
 	if err != nil {
@@ -52,9 +59,24 @@ func simulate(c *cli.Context, listen string) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(c.Context, "tcp", listen)
 	if err != nil {
-		return fmt.Errorf("sim: listen at %s: %w; choose another with --listen", listen, err)
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // the address is named already
+		}
+		return fmt.Errorf("sim: cannot listen at %s: %w; choose another address with --listen", listen, err)
 	}
 	fmt.Fprintf(c.App.ErrWriter, "vcomd sim: %s at %s; connect with: vcomd --link ./port %s\n", device, ln.Addr(), ln.Addr())
 	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev, JournalOff: true}}
 	return server.Serve(c.Context, ln)
+}
+
+// isListenAddress reports whether s is an address, or none, and a port; 0 has
+// the kernel choose one.
+func isListenAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -66,7 +67,7 @@ func (e *Error) Unwrap() error { return e.Err }
 const maxName = 64
 
 // Validate returns the port's configuration. The error is an *Error, or what
-// rfc2217client.ParseRemote and termiosmirror.ParseLine return.
+// rfc2217client.ParseRemote returns.
 func (s Port) Validate() (port.Config, error) {
 	c := port.Config{Link: s.Link, UID: -1, GID: -1}
 	var err error
@@ -75,7 +76,7 @@ func (s Port) Validate() (port.Config, error) {
 	}
 	if s.Line != "" {
 		if c.Line, err = termiosmirror.ParseLine(s.Line); err != nil {
-			return c, err
+			return c, lineError(s.Line, err)
 		}
 	}
 	if err := s.times(&c); err != nil {
@@ -94,6 +95,16 @@ func (s Port) Validate() (port.Config, error) {
 		return c, err
 	}
 	return c, nil
+}
+
+// lineError names the flag, and keeps what ParseLine has to say.
+func lineError(value string, err error) error {
+	e := &Error{"--line", value, "these are not line settings", "write 9600-8N1, 9600 or 8N1", err}
+	var line *termiosmirror.LineError
+	if errors.As(err, &line) {
+		e.Found, e.Hint = line.What, line.Fix
+	}
+	return e
 }
 
 func (s Port) times(c *port.Config) error {
@@ -212,6 +223,9 @@ func (s Port) names(c *port.Config) error {
 			"--name", s.Name, "this cannot be a port's name",
 			fmt.Sprintf("use at most %d letters, digits, '-', '_' and '.', and no '.' at the start", maxName), nil,
 		}
+	}
+	if strings.HasSuffix(s.Link, "/") {
+		return &Error{"--link", s.Link, "this is the name of a directory", "write the path of the link itself, without a slash at the end", nil}
 	}
 	c.RunDir = s.RunDir
 	if c.RunDir == "" {
