@@ -256,7 +256,9 @@ func (c *Client) event(from *Session, ev Event) {
 		c.retry = 0
 		c.up = true
 		c.handler.Event(ev)
-		c.handler.Connected(ev.Mode)
+		if c.session == from {
+			c.handler.Connected(ev.Mode)
+		}
 	default:
 		c.handler.Event(ev)
 	}
