@@ -97,3 +97,9 @@ func (s *screen) awaitEnd() {
 		return strings.TrimSpace(s.tmux("list-panes", "-t", "test", "-F", "#{pane_dead}")) == "1"
 	})
 }
+
+// awaitGone waits until the screen does not show a text any more.
+func (s *screen) awaitGone(text string) {
+	s.t.Helper()
+	eventually(s.t, "the screen shows no "+text, func() bool { return !strings.Contains(s.text(), text) })
+}
