@@ -22,7 +22,7 @@ type recording struct {
 
 // readRecordings reads a transcript; testdata/golden/README.md has the format.
 // Connections over which nothing came (refused ones) are left out.
-func readRecordings(t *testing.T, path string) []recording {
+func readRecordings(t testing.TB, path string) []recording {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
