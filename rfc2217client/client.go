@@ -231,6 +231,8 @@ func (c *Client) retryLater(err error) {
 
 // drop ends the connection.
 func (c *Client) drop(err error) {
+	// Whether the UART has them nobody knows. They are never sent twice.
+	c.counters.Unconfirmed += uint64(len(c.session.Output()) + c.stream.Unacknowledged())
 	_ = c.stream.Close() // nothing can be done about it, and err is the reason
 	c.stream = nil
 	if c.tick != nil {

@@ -93,6 +93,7 @@ type Counters struct {
 	BrokenMessages   uint64 // subnegotiations cut short or too long
 	Unanswered       uint64 // requests given up
 	PurgedBytes      uint64 // received after an input flush and before its acknowledgement
+	Unconfirmed      uint64 // bytes of the wire that were sent, or about to be, when a connection was lost
 	DroppedRequests  uint64 // requests that the bounded queue of a suspended session had no room for
 	RefusedOptions   uint64 // options refused
 }
@@ -107,6 +108,7 @@ func (c *Counters) add(o Counters) {
 	c.BrokenMessages += o.BrokenMessages
 	c.Unanswered += o.Unanswered
 	c.PurgedBytes += o.PurgedBytes
+	c.Unconfirmed += o.Unconfirmed
 	c.DroppedRequests += o.DroppedRequests
 	c.RefusedOptions += o.RefusedOptions
 }

@@ -45,8 +45,10 @@ type Remote interface {
 	Request(messages ...comport.Message)
 	// Effective is the state that a plan starts from.
 	Effective() comport.State
-	// Resume offers again what Received did not take.
+	// Resume offers again what Received did not take; Discard drops it, and
+	// returns how many bytes that were.
 	Resume()
+	Discard() int
 }
 
 // Clock is the time of the loop.
@@ -81,7 +83,8 @@ type Config struct {
 type Counters struct {
 	FromProgram   uint64 // read from the tty
 	ToProgram     uint64 // written to the tty
-	DroppedClosed uint64 // received while no program had the port open
+	DroppedClosed uint64 // received while no program had the port open, or left by the last one
+	DroppedFlush  uint64 // received, not in the tty yet, and flushed by a program
 	DroppedUnsent uint64 // written by a program and never sent
 }
 
@@ -127,7 +130,17 @@ func (b *Bridge) Opened() { b.open, b.started = true, false }
 
 // Closed says that the last program has closed it: what was received for it and
 // not taken is not for the next one.
-func (b *Bridge) Closed() { b.open, b.full = false, false }
+func (b *Bridge) Closed() {
+	b.open, b.full = false, false
+	b.counters.DroppedClosed += uint64(b.remote.Discard())
+}
+
+// FlushReceived drops what was received and is not in the tty yet: a program has
+// flushed its input.
+func (b *Bridge) FlushReceived() {
+	b.full = false
+	b.counters.DroppedFlush += uint64(b.remote.Discard())
+}
 
 // LinkLost forgets the changes that wait, since all is sent anew on the next
 // connection, and how busy the remote UART was.

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"github.com/rs/zerolog"
 
 	"github.com/vcomd/vcomd/internal/port"
@@ -9,13 +11,20 @@ import (
 // logEvents returns a sink that writes one line per change of state.
 func logEvents(log zerolog.Logger, pc port.Config) func(port.Event) {
 	log = log.With().Str("port", pc.Name).Logger()
+	limits := make(limiter)
 	return func(ev port.Event) {
 		level, text := describe(ev)
-		line := log.WithLevel(level)
 		if level < log.GetLevel() || level < zerolog.GlobalLevel() {
 			return
 		}
-		line = line.Str("event", string(ev.Kind))
+		write, left := limits.allow(ev.Kind, ev.Time)
+		if !write {
+			return
+		}
+		line := log.WithLevel(level).Str("event", string(ev.Kind))
+		if left > 0 {
+			line = line.Uint64("not_logged", left)
+		}
 		if pc.Link != "" {
 			line = line.Str("link", pc.Link)
 		}
@@ -34,6 +43,39 @@ func logEvents(log zerolog.Logger, pc port.Config) func(port.Event) {
 		}
 		line.Msg(text)
 	}
+}
+
+// What is logged of one kind of event: a server that suspends and resumes all the
+// time, or that accepts connections only to close them, must not fill the disk.
+const (
+	logBurst    = 100
+	logInterval = 10 * time.Second
+)
+
+// limiter lets logBurst events of a kind through in each logInterval.
+type limiter map[port.Kind]*window
+
+type window struct {
+	begin time.Time
+	seen  uint64
+}
+
+// allow reports whether an event is to be logged, and how many of its kind were
+// not since the last one that was.
+func (l limiter) allow(kind port.Kind, now time.Time) (write bool, left uint64) {
+	w := l[kind]
+	if w == nil {
+		w = &window{begin: now}
+		l[kind] = w
+	}
+	if now.Sub(w.begin) >= logInterval {
+		if w.seen > logBurst {
+			left = w.seen - logBurst
+		}
+		w.begin, w.seen = now, 0
+	}
+	w.seen++
+	return w.seen <= logBurst, left
 }
 
 // describe gives an event's level and what it says to a person.
@@ -89,8 +131,8 @@ func describe(ev port.Event) (zerolog.Level, string) {
 func logTotals(log zerolog.Logger, pc port.Config, st port.Status) {
 	log.Info().Str("port", pc.Name).Str("event", "ended").
 		Uint64("from_program", st.Bytes.FromProgram).Uint64("to_program", st.Bytes.ToProgram).
-		Uint64("dropped_closed", st.Bytes.DroppedClosed).Uint64("dropped_unsent", st.Bytes.DroppedUnsent).
-		Uint64("purged", st.Client.PurgedBytes).
+		Uint64("dropped_closed", st.Bytes.DroppedClosed).Uint64("dropped_flush", st.Bytes.DroppedFlush).Uint64("dropped_unsent", st.Bytes.DroppedUnsent).
+		Uint64("tx_unconfirmed", st.Client.Unconfirmed).Uint64("purged", st.Client.PurgedBytes).
 		Uint64("commands_sent", st.Client.CommandsSent).Uint64("commands_received", st.Client.CommandsReceived).
 		Uint64("unanswered", st.Client.Unanswered).Uint64("unknown_messages", st.Client.UnknownMessages).
 		Uint64("broken_messages", st.Client.BrokenMessages).Uint64("ignored_commands", st.Client.IgnoredCommands).

@@ -110,6 +110,12 @@ func (s *connStream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+func (s *connStream) Unacknowledged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.out)
+}
+
 func (s *connStream) Close() error {
 	s.mu.Lock()
 	s.closed = true

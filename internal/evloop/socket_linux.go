@@ -132,6 +132,16 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 }
 
+// Unacknowledged is SIOCOUTQ (tcp(7)), which counts a connection's end too; other
+// sockets have it as well.
+func (s *socket) Unacknowledged() int {
+	n, err := unix.IoctlGetInt(s.fd, unix.TIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func (s *socket) Close() error {
 	if s.closed {
 		return nil

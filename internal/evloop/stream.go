@@ -21,6 +21,9 @@ type Stream interface {
 	// Notify sets the callback, which is told what can be done now. An ended
 	// connection is readable.
 	Notify(f func(readable, writable bool))
+	// Unacknowledged returns how many written bytes the peer has not confirmed,
+	// as far as that is known.
+	Unacknowledged() int
 	// Close ends the connection at once. No callback follows.
 	Close() error
 }

@@ -237,7 +237,6 @@ func (p *Port) opened(st pty.Status) {
 func (p *Port) closed() {
 	p.open = false
 	p.bridge.Closed()
-	p.client.Discard()
 	p.poll.stop()
 	p.emit(Event{Kind: KindClosed})
 	p.tty.park()

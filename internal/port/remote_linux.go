@@ -163,7 +163,7 @@ type Status struct {
 
 // Bytes counts the serial data at the tty.
 type Bytes struct {
-	FromProgram, ToProgram, DroppedClosed, DroppedUnsent uint64
+	FromProgram, ToProgram, DroppedClosed, DroppedFlush, DroppedUnsent uint64
 }
 
 // Status takes a snapshot.

@@ -84,7 +84,7 @@ func (p *Port) flushed(st pty.Status) {
 	var what comport.Purge
 	if st&pty.StatusFlushRead != 0 && p.cfg.Purge != PurgeNone {
 		what |= comport.PurgeReceive
-		p.client.Discard() // received before the flush, and not in the tty yet
+		p.bridge.FlushReceived()
 	}
 	if st&pty.StatusFlushWrite != 0 && p.cfg.Purge == PurgeBoth {
 		what |= comport.PurgeTransmit
