@@ -88,6 +88,7 @@ type logLine struct {
 	Unknown       uint64 `json:"unknown_messages"`
 	Ignored       uint64 `json:"ignored_commands"`
 	Refused       uint64 `json:"refused_options"`
+	TxUnconfirmed uint64 `json:"tx_unconfirmed"`
 }
 
 // events returns the log's lines of one kind.
@@ -132,22 +133,6 @@ func (v *vcomd) waitEvents(kind string, n int) []logLine {
 	return found
 }
 
-// sent returns the commands that went to the server, as the trace has them.
-func (v *vcomd) sent(command string) []string {
-	v.t.Helper()
-	trace, err := os.ReadFile(v.trace)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	var found []string
-	for line := range strings.Lines(string(trace)) {
-		if _, rest, ok := strings.Cut(strings.TrimSpace(line), " > "); ok && strings.HasPrefix(rest, command) {
-			found = append(found, rest)
-		}
-	}
-	return found
-}
-
 // rss returns the resident memory of a process, in KiB.
 func (p *process) rss() int {
 	p.t.Helper()
@@ -166,6 +151,17 @@ func (p *process) rss() int {
 	}
 	p.t.Fatal("no VmRSS in the status of the process")
 	return 0
+}
+
+// waitEnded returns the totals that vcomd logs at its end; it has been stopped.
+func (v *vcomd) waitEnded() logLine {
+	v.t.Helper()
+	v.wait()
+	ended := v.events("ended")
+	if len(ended) != 1 {
+		v.t.Fatalf("%d lines of totals at the end, want 1", len(ended))
+	}
+	return ended[0]
 }
 
 // received reports whether a command has come from the server.
