@@ -141,9 +141,15 @@ func TestPurgeDiscards(t *testing.T) {
 			{do: purgeRx}, {from: "old"}, {ack: purgeBoth}, {from: "new", data: "new"},
 		}, 3},
 		{"a server that stopped to answer", true, []step{
-			{do: purgeRx}, {after: time.Minute, from: "new", data: "new"},
-			{do: purgeRx}, {from: "old"}, {after: rc.PurgeTimeout, from: "new", data: "new"},
-			{do: purgeRx}, {from: "old"}, {ack: purgeRx}, {from: "new", data: "new"},
+			{do: purgeRx},
+			{after: time.Minute, from: "new", data: "new"},
+			{do: purgeRx},
+			{from: "old"},
+			{after: rc.PurgeTimeout, from: "new", data: "new"},
+			{do: purgeRx},
+			{from: "old"},
+			{ack: purgeRx},
+			{from: "new", data: "new"},
 		}, 6},
 	}
 	for _, tt := range tests {

@@ -13,11 +13,19 @@ import (
 
 // fuzzRequests are what a fuzzed session asks for, chosen by the plan's bytes.
 var fuzzRequests = []comport.Message{
-	rate9600, comport.SetBaudRate{}, comport.SetBaudRate{Rate: 0xFFFFFFFF},
-	comport.SetDataSize{Size: 7}, comport.SetParity{Parity: comport.ParityMark}, comport.SetStopSize{Size: comport.StopSize15},
-	comport.SetControl{Control: comport.ControlFlowHardware}, comport.SetControl{Control: comport.ControlInboundNone},
-	comport.SetControl{Control: comport.ControlDTROn}, comport.SetControl{Control: comport.ControlBreakOff},
-	purgeRx, purgeTx, comport.SignatureText{}, comport.SetLineStateMask{Mask: 255},
+	rate9600,
+	comport.SetBaudRate{},
+	comport.SetBaudRate{Rate: 0xFFFFFFFF},
+	comport.SetDataSize{Size: 7},
+	comport.SetParity{Parity: comport.ParityMark},
+	comport.SetStopSize{Size: comport.StopSize15},
+	comport.SetControl{Control: comport.ControlFlowHardware},
+	comport.SetControl{Control: comport.ControlInboundNone},
+	comport.SetControl{Control: comport.ControlDTROn},
+	comport.SetControl{Control: comport.ControlBreakOff},
+	purgeRx, purgeTx,
+	comport.SignatureText{},
+	comport.SetLineStateMask{Mask: 255},
 }
 
 // FuzzSession: whatever a server sends, in whatever pieces, with requests and

@@ -3,6 +3,7 @@ package rfc2217client_test
 import (
 	"bufio"
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,11 +23,11 @@ type recording struct {
 
 // readRecordings reads a transcript; testdata/golden/README.md has the format.
 // Connections over which nothing came (refused ones) are left out.
-func readRecordings(t testing.TB, path string) []recording {
-	t.Helper()
+func readRecordings(tb testing.TB, path string) []recording {
+	tb.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	all := []recording{{name: "first"}}
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -52,10 +53,10 @@ func readRecordings(t testing.TB, path string) []recording {
 			continue
 		}
 		last := &all[len(all)-1]
-		last.bytes = append(last.bytes, unhex(t, sent)...)
+		last.bytes = append(last.bytes, unhex(tb, sent)...)
 	}
 	if err := lines.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return slices.DeleteFunc(all, func(r recording) bool { return len(r.bytes) == 0 })
 }
@@ -121,14 +122,14 @@ var (
 // The usual connection of each server: options, and the step "after:", which
 // sets 9600 and has "end" echoed.
 var (
-	// WILL SGA, DO SGA, WILL ECHO, DONT ECHO, DO BINARY, WILL BINARY, DO COM-PORT
+	// WILL SGA, DO SGA, WILL ECHO, DONT ECHO, DO BINARY, WILL BINARY, DO COM-PORT.
 	ser2net = outcome{
 		us: "COM-PORT BINARY SGA", peer: "BINARY SGA ECHO", answers: "DO ECHO",
 		mode: rc.ModeComPort, state: speed(9600), data: "end",
 	}
 	// The same without DO COM-PORT; DONT COM-PORT answers the offer.
 	telnetOnly = ser2net.options("BINARY SGA", "BINARY SGA ECHO", "DO ECHO").in(rc.ModeTelnet).with(none, "end")
-	// WILL BINARY, DO BINARY, WILL ECHO, WILL SGA, DO SGA, DO COM-PORT
+	// WILL BINARY, DO BINARY, WILL ECHO, WILL SGA, DO SGA, DO COM-PORT.
 	sredird = ser2net
 	// WILL ECHO, WILL SGA, DO BINARY, WILL COM-PORT; DO COM-PORT and WILL BINARY
 	// when offered and asked. The probe did not offer SGA again: no DO SGA.
@@ -202,9 +203,7 @@ func pyserialOthers(more map[string]outcome) map[string]outcome {
 		"SET-DATASIZE without value":                  pyserialDead,
 		"lone IAC at segment end, then IAC":           pyserial.with(speed(9600), "a\xffbend"),
 	}
-	for name, o := range more {
-		all[name] = o
-	}
+	maps.Copy(all, more)
 	return all
 }
 

@@ -17,11 +17,11 @@ import (
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // unhex reads hex bytes, blanks anywhere.
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
 	if err != nil {
-		t.Fatalf("bad hex in the test: %v", err)
+		tb.Fatalf("bad hex in the test: %v", err)
 	}
 	return b
 }
@@ -44,8 +44,8 @@ func agree() []byte {
 }
 
 // describe takes what a client sent apart, into one text for each element.
-func describe(t testing.TB, sent []byte) []string {
-	t.Helper()
+func describe(tb testing.TB, sent []byte) []string {
+	tb.Helper()
 	var (
 		dec telnet.Decoder
 		all []string
@@ -65,12 +65,12 @@ func describe(t testing.TB, sent []byte) []string {
 			all = append(all, ev.Command.String()+" "+ev.Option.String())
 		case telnet.EventSubnegotiation:
 			if ev.Option != telnet.ComPort {
-				t.Errorf("the client sent a subnegotiation of %v", ev.Option)
+				tb.Errorf("the client sent a subnegotiation of %v", ev.Option)
 				continue
 			}
 			dir, m, err := comport.Parse(ev.Data)
 			if err != nil || dir != comport.ToServer {
-				t.Errorf("the client sent % x: direction %v, %v", ev.Data, dir, err)
+				tb.Errorf("the client sent % x: direction %v, %v", ev.Data, dir, err)
 				continue
 			}
 			all = append(all, m.String())
