@@ -18,7 +18,7 @@ func logEvents(log zerolog.Logger, pc port.Config) func(port.Event) {
 			return
 		}
 		write, left := limits.allow(ev.Kind, ev.Time)
-		if !write {
+		if !write && log.GetLevel() > zerolog.DebugLevel { // debug leaves nothing out
 			return
 		}
 		line := log.WithLevel(level).Str("event", string(ev.Kind))
