@@ -86,9 +86,9 @@ type rig struct {
 	events []rc.Event
 }
 
-func newRig(t testing.TB, cfg rc.SessionConfig) *rig {
-	t.Helper()
-	r := &rig{t: t, now: epoch}
+func newRig(tb testing.TB, cfg rc.SessionConfig) *rig {
+	tb.Helper()
+	r := &rig{t: tb, now: epoch}
 	next := cfg.Event
 	cfg.Event = func(ev rc.Event) {
 		r.events = append(r.events, ev)
@@ -103,12 +103,12 @@ func newRig(t testing.TB, cfg rc.SessionConfig) *rig {
 
 // connected is a rig in ModeComPort with BINARY both ways, whose opening output
 // and events are gone.
-func connected(t testing.TB, cfg rc.SessionConfig) *rig {
-	t.Helper()
-	r := newRig(t, cfg)
+func connected(tb testing.TB, cfg rc.SessionConfig) *rig {
+	tb.Helper()
+	r := newRig(tb, cfg)
 	r.feed(agree())
 	if r.Mode() != rc.ModeComPort {
-		t.Fatalf("mode %v after the server agreed", r.Mode())
+		tb.Fatalf("mode %v after the server agreed", r.Mode())
 	}
 	r.sent()
 	r.events = nil
