@@ -36,7 +36,8 @@ type Port struct {
 	show       comport.State
 	poll       poll
 	lastErr    error
-	failures   int // since the last connection
+	failures   int  // since the last connection
+	degraded   bool // the server does not speak what it was to speak, and that was told
 }
 
 // Open makes the tty and the link of a port. Nothing is connected before Start.
@@ -238,13 +239,16 @@ func (p *Port) closed() {
 	p.open = false
 	p.bridge.Closed()
 	p.poll.stop()
-	p.emit(Event{Kind: KindClosed})
 	p.tty.park()
+	// What is left in the tty is sent by pump, when the connection takes it.
+	p.left = p.readable()
 	if err := p.tty.master.Reclaim(); err != nil {
 		p.replaceTTY(err)
 	}
-	// What is left in the tty is sent by pump, when the connection takes it.
-	p.left = p.readable()
+	// A program may have opened the port while it was being made fit for one, and
+	// the watcher may have taken that for our own open.
+	p.loop.Post(p.wake)
+	p.emit(Event{Kind: KindClosed})
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)

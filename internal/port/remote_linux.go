@@ -79,7 +79,9 @@ func (h *handler) Event(ev rfc2217client.Event) {
 	p := (*Port)(h)
 	switch ev.Kind {
 	case rfc2217client.EventMode:
-		if ev.Text != "" {
+		// Once until the server does better: every reconnect finds the same.
+		known := p.degraded
+		if p.degraded = ev.Text != ""; p.degraded && !known {
 			p.emit(Event{Kind: KindDegraded, Old: p.cfg.Remote.Protocol.String(), New: ev.Mode.String(), Text: ev.Text})
 		}
 	case rfc2217client.EventReport:
