@@ -175,7 +175,9 @@ func TestFaultOtherFrame(t *testing.T) {
 		}
 	}}, "--line", "9600-7E1")
 	f.waitEvent("connected")
-	f.await(t, "7E1", func(u rfc2217test.Snapshot) bool { return u.State.DataSize == 7 && u.State.Parity == comport.ParityEven })
+	f.await(t, "7E1", func(u rfc2217test.Snapshot) bool {
+		return u.State.DataSize == 7 && u.State.Parity == comport.ParityEven
+	})
 	var differs []string
 	for _, l := range f.waitEvents("differs", 2) {
 		differs = append(differs, l.Old+" / "+l.New)
@@ -335,4 +337,3 @@ func TestFaultPortInUse(t *testing.T) {
 		t.Errorf("%d lines of log for the same reason, want one a change", len(l))
 	}
 }
-

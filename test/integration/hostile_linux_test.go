@@ -188,8 +188,10 @@ func TestHostileServer(t *testing.T) {
 			garbage: junk(func(int) []byte { return message(comport.SignatureText{}) }),
 		},
 		{
-			name:    "suspend and resume",
-			garbage: junk(func(int) []byte { return append(message(comport.FlowControlSuspend{}), message(comport.FlowControlResume{})...) }),
+			name: "suspend and resume",
+			garbage: junk(func(int) []byte {
+				return append(message(comport.FlowControlSuspend{}), message(comport.FlowControlResume{})...)
+			}),
 		},
 		{
 			name:    "are you there",
