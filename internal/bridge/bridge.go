@@ -161,6 +161,7 @@ func (b *Bridge) DropUnsent() int {
 		}
 		if note != 0 {
 			b.Note(note)
+			n += b.queue.forgetData() // what it has put in front of its change
 		}
 		b.counters.FromProgram += uint64(len(data))
 		n += len(data)

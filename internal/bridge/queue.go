@@ -75,8 +75,10 @@ func (q *queue) forgetData() int {
 	n := len(q.data)
 	q.head += uint64(n)
 	q.data = q.data[:0]
-	for i := range q.changes {
-		q.changes[i].at = q.head
+	if last := len(q.changes) - 1; last >= 0 {
+		// With nothing between them only the last one counts.
+		q.changes[0] = change{q.head, q.changes[last].want}
+		q.changes = q.changes[:1]
 	}
 	return n
 }

@@ -126,12 +126,13 @@ func (b *Bridge) read() bool {
 	}
 	b.counters.FromProgram += uint64(len(data))
 	b.started = true
-	if b.queue.empty() {
-		b.sendData(data)
-	} else {
-		// Reading them has found a change (see TTY) that goes first.
+	if !b.queue.empty() {
+		// Reading them has found a change (see TTY) that goes first. Both go with
+		// the next turn of Pump: nothing else would call for them.
 		b.queue.stage(data)
+		return true
 	}
+	b.sendData(data)
 	// While a program has the tty open, a short read says that there was no more,
 	// and if more has come since then the loop calls again. It does not when the
 	// tty is closed: then only ErrClosed is the end.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
@@ -267,4 +269,19 @@ func (v *vcomd) hasAll(s *simulated) bool {
 		}
 	}
 	return n == s.uart.Snapshot().Received
+}
+
+// A program that has lines assembled changes its speed and says nothing: the
+// change arrives all the same.
+func TestSettingsOfACanonicalProgramThatIsSilent(t *testing.T) {
+	s := serve(t, &rfc2217test.Server{})
+	v := start(t, s.addr)
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	tio := getTermios(t, tty)
+	tio.Lflag |= unix.ICANON
+	setTermios(t, tty, tio)
+	eventually(t, "lines are assembled", func() bool { return getTermios(t, tty).Lflag&unix.EXTPROC == 0 })
+	setSpeed(t, tty, 4800)
+	s.await(t, "the speed", func(u rfc2217test.Snapshot) bool { return u.State.BaudRate == 4800 })
 }
