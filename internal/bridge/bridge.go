@@ -130,8 +130,13 @@ func (b *Bridge) Opened() { b.open, b.started = true, false }
 
 // Closed says that the last program has closed it: what was received for it and
 // not taken is not for the next one.
+//
+// What it has written and could not be sent yet is taken into the queue: the
+// next program's bytes and settings are then told apart from it.
 func (b *Bridge) Closed() {
 	b.open, b.full = false, false
+	b.deliver(b.stageWaiting(), b.queue.tail())
+	b.started = false
 	b.counters.DroppedClosed += uint64(b.remote.Discard())
 }
 

@@ -125,7 +125,7 @@ func (b *Bridge) read() bool {
 		return true
 	}
 	b.counters.FromProgram += uint64(len(data))
-	b.started = true
+	b.started = b.open
 	if !b.queue.empty() {
 		// Reading them has found a change (see TTY) that goes first. Both go with
 		// the next turn of Pump: nothing else would call for them.
@@ -163,6 +163,15 @@ func (b *Bridge) Note(n Note) {
 	if b.remote.Up() && b.started {
 		n |= b.stageWaiting()
 		at = b.queue.tail()
+	}
+	b.deliver(n, at)
+}
+
+// deliver has the owner handle notes, whose changes belong at a place among the
+// bytes.
+func (b *Bridge) deliver(n Note, at uint64) {
+	if n == 0 {
+		return
 	}
 	b.noting, b.noteAt = true, at
 	b.owner.Noted(n)

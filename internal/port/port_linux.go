@@ -176,11 +176,10 @@ func (p *Port) wake() {
 		p.bridge.Pump() // what it has written and changed before it closed
 		p.closed()
 	case hung:
-		// A program may have come and gone already, and left something.
+		// A program may have come and left something. If it has gone already, the
+		// hang-up is reported next.
 		if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
 			p.opened(st)
-			p.bridge.Pump()
-			p.closed()
 		}
 	}
 	p.rearm()

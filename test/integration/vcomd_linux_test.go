@@ -47,8 +47,8 @@ func startUntraced(t *testing.T, remote string, flags ...string) *vcomd {
 	v := &vcomd{link: filepath.Join(dir, "tty")}
 	args := append([]string{"--link", v.link, "--run-dir", filepath.Join(dir, "run")}, flags...)
 	cmd := exec.Command(binary, append(args, remote)...)
-	// An embedded environment must not change what is tested.
-	cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	// A binary with the race detector sleeps a second before it ends, if not told.
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
 	v.process = spawnCmd(t, cmd)
 	v.waitEvent("ready")
 	t.Cleanup(func() {
