@@ -37,7 +37,7 @@ func (q *poll) arm(p *Port) {
 	q.timer = p.loop.AfterFunc(wait, func() {
 		q.timer = nil
 		p.look()
-		p.bridge.Pump() // a change that was found waits for no byte
+		p.pump() // a change that was found waits for no byte
 		p.rearm()
 		q.arm(p)
 	})

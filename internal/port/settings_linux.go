@@ -105,7 +105,7 @@ func (p *Port) showLater(told comport.State, after time.Duration) {
 	p.showTimer = p.loop.AfterFunc(after, func() {
 		p.showTimer = nil
 		p.showNow()
-		p.bridge.Pump() // a program's change that was found in its place
+		p.pump() // a program's change that was found in its place
 		p.rearm()
 	})
 }
