@@ -241,6 +241,8 @@ func (s *Session) whyTelnet() string {
 	switch {
 	case s.cfg.Protocol == ProtocolTelnet:
 		return ""
+	case s.cfg.KnownPlain:
+		return "it did not speak RFC 2217 before"
 	case s.neg.Local(telnet.ComPort) == telnet.No:
 		return "it refused COM-PORT"
 	default:

@@ -101,14 +101,15 @@ type Client struct {
 	tick    evloop.Timer // the session's deadline
 	tickAt  time.Time
 
-	stream     evloop.Stream
-	session    *Session
-	unread     []byte // data that the handler did not take yet, in buf
-	blocked    bool
-	knownPlain bool
-	purgeAcked bool
-	counters   Counters // of earlier sessions
-	buf        [readSize]byte
+	stream      evloop.Stream
+	session     *Session
+	unread      []byte // data that the handler did not take yet, in buf
+	blocked     bool
+	knownPlain  bool // of the server, from earlier connections: see SessionConfig
+	knownBinary bool
+	purgeAcked  bool
+	counters    Counters // of earlier sessions
+	buf         [readSize]byte
 }
 
 // New returns a Client that does nothing until Start.
@@ -197,6 +198,7 @@ func (c *Client) dialed(conn net.Conn, err error) {
 		Protocol:         c.cfg.Remote.Protocol,
 		NegotiateTimeout: c.cfg.NegotiateTimeout,
 		KnownPlain:       c.knownPlain,
+		KnownBinary:      c.knownBinary,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
 		Event:            func(ev Event) { c.event(session, ev) },
@@ -241,6 +243,7 @@ func (c *Client) drop(err error) {
 	}
 	c.counters.add(c.session.Counters())
 	c.purgeAcked = c.purgeAcked || c.session.PurgeAcked()
+	c.knownBinary = c.session.Binary()
 	c.session, c.unread, c.up = nil, nil, false
 	c.retryLater(err)
 }

@@ -115,6 +115,15 @@ func TestNegotiation(t *testing.T) {
 			seen: []string{"mode telnet: it did not speak RFC 2217 before", "mode rfc2217"},
 		},
 		{
+			name: "known as plain and binary, and still so", cfg: rc.SessionConfig{KnownPlain: true, KnownBinary: true},
+			from: []at{{0, binary}},
+			seen: []string{"mode telnet: it did not speak RFC 2217 before"},
+		},
+		{
+			name: "known as plain and binary, but silent", cfg: rc.SessionConfig{KnownPlain: true, KnownBinary: true},
+			seen: []string{"mode telnet: it did not speak RFC 2217 before"},
+		},
+		{
 			name: "telnet://", cfg: rc.SessionConfig{Protocol: rc.ProtocolTelnet},
 			from: []at{{0, say(do, telnet.ComPort)}, {0, binary}, {0, say(will, telnet.ComPort)}, {0, told(comport.SignatureText{}, comport.FlowControlSuspend{})}},
 			seen: []string{"mode telnet"}, answers: []string{"WONT COM-PORT", "DONT COM-PORT"},
@@ -248,5 +257,21 @@ func TestOptionStorm(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Data for a server that was plain but binary before must not leave until it has
+// agreed to BINARY again: it would get a NUL after each CR.
+func TestKnownPlainWaitsForBinary(t *testing.T) {
+	r := newRig(t, rc.SessionConfig{KnownPlain: true, KnownBinary: true})
+	if r.Ready() {
+		t.Fatal("ready before the server has agreed to BINARY")
+	}
+	if d := r.Deadline().Sub(r.now); d != rc.BinaryGrace {
+		t.Errorf("it would wait %v for BINARY, want %v", d, rc.BinaryGrace)
+	}
+	r.feed(append(say(telnet.WILL, telnet.Binary), say(telnet.DO, telnet.Binary)...))
+	if !r.Ready() {
+		t.Error("not ready once BINARY is agreed, as if COM-PORT mattered")
 	}
 }

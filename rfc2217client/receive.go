@@ -101,7 +101,11 @@ func (s *Session) decide(now time.Time) {
 		s.setMode(ModeComPort, "")
 	case !agreed && !settled(s.neg.Local(telnet.ComPort)):
 		// A WONT COM-PORT is no refusal: ser2net sends one in answer to DO, and
-		// agrees to WILL all the same. Only the answer to our WILL counts.
+		// agrees to WILL all the same. Only the answer to our WILL counts, and a
+		// server that is known to be plain need not give it.
+		if s.cfg.KnownPlain && binary {
+			s.setMode(ModeTelnet, s.whyTelnet())
+		}
 	case binary:
 		s.setMode(ModeTelnet, s.whyTelnet())
 	default:

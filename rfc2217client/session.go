@@ -30,6 +30,8 @@ type SessionConfig struct {
 	// KnownPlain: an earlier connection found that this server does not speak
 	// RFC 2217. It is offered again, but nothing waits for the answer.
 	KnownPlain bool
+	// KnownBinary: that server agreed to BINARY, which is therefore waited for.
+	KnownBinary bool
 	// PurgeAcked: an earlier connection saw the server acknowledge a purge.
 	PurgeAcked bool
 	// Signature answers a server that asks for one.
@@ -96,8 +98,16 @@ func (s *Session) Start(now time.Time) {
 	s.request(telnet.Binary, false)
 	s.request(telnet.SGA, true)
 	s.request(telnet.SGA, false)
-	if s.cfg.KnownPlain {
-		s.setMode(ModeTelnet, "it did not speak RFC 2217 before")
+	switch {
+	case !s.cfg.KnownPlain:
+	case s.cfg.KnownBinary:
+		// Data sent before the server has agreed would have a NUL after each CR,
+		// which it would take for data.
+		if grace := now.Add(BinaryGrace); grace.Before(s.deadline) {
+			s.deadline = grace
+		}
+	default:
+		s.setMode(ModeTelnet, s.whyTelnet())
 	}
 }
 
@@ -161,6 +171,9 @@ func (s *Session) Counters() Counters {
 	c.BrokenMessages += d.Malformed + d.Oversized
 	return c
 }
+
+// Binary reports whether the server agreed that this end sends in binary mode.
+func (s *Session) Binary() bool { return s.neg.Local(telnet.Binary) == telnet.Yes }
 
 // Output returns what is to be sent. Consume says how much of it was.
 func (s *Session) Output() []byte { return s.out }
