@@ -136,6 +136,7 @@ func (b *Bridge) Opened() { b.open, b.started = true, false }
 func (b *Bridge) Closed() {
 	b.open, b.full = false, false
 	b.deliver(b.stageWaiting(), b.queue.tail())
+	b.send()
 	b.started = false
 	b.counters.DroppedClosed += uint64(b.remote.Discard())
 }

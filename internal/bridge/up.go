@@ -23,6 +23,9 @@ func (b *Bridge) Pump() {
 			break
 		}
 	}
+	// What the last turn has queued goes now, if it can: while something is
+	// queued the tty is not waited for.
+	b.send()
 	b.want()
 }
 
