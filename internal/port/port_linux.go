@@ -35,6 +35,7 @@ type Port struct {
 	showTimer  evloop.Timer // until the tty is told what the server said
 	show       comport.State
 	poll       poll
+	early      []byte // the first bytes of a connection that is not up yet
 	lastErr    error
 	failures   int  // since the last connection
 	degraded   bool // the server does not speak what it was to speak, and that was told

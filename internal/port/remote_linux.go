@@ -1,6 +1,8 @@
 package port
 
 import (
+	"bytes"
+	"errors"
 	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client"
@@ -20,7 +22,7 @@ var _ rfc2217client.Handler = (*handler)(nil)
 // any byte, and asks for what nobody set.
 func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
-	p.lastErr, p.failures = nil, 0
+	p.lastErr, p.failures, p.early = nil, 0, p.early[:0]
 	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
 	if m == rfc2217client.ModeComPort {
 		p.bridge.ForgetChanges()
@@ -50,7 +52,23 @@ func (p *Port) opening() []comport.Message {
 }
 
 // Received hands serial data to the program.
-func (h *handler) Received(data []byte) int { return (*Port)(h).bridge.Received(data) }
+func (h *handler) Received(data []byte) int {
+	p := (*Port)(h)
+	if room := maxEarly - len(p.early); room > 0 && !p.client.Up() {
+		p.early = append(p.early, data[:min(room, len(data))]...)
+	}
+	return p.bridge.Received(data)
+}
+
+// ErrInUse: the access server has another client on its port, and says so.
+var ErrInUse = errors.New(`the port is in use: the access server says "` + inUse + `"`)
+
+// inUse is what ser2net tells, as plain text, and then closes.
+const inUse = "Port already in use"
+
+// maxEarly is how much of what comes before a connection is up is looked at, in
+// bytes.
+const maxEarly = 64
 
 // Sendable has the program's bytes flow again.
 func (h *handler) Sendable() { (*Port)(h).pump() }
@@ -60,6 +78,10 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 	p := (*Port)(h)
 	p.bridge.LinkLost()
 	p.modem = 0
+	if bytes.Contains(p.early, []byte(inUse)) {
+		err = ErrInUse // how the connection ended then matters no more
+	}
+	p.early = p.early[:0]
 	if retry < 0 {
 		p.emit(Event{Kind: KindStopped})
 		return
