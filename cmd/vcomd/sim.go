@@ -59,13 +59,12 @@ func simulate(c *cli.Context, listen string) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(c.Context, "tcp", listen)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // the address is named already
 		}
 		return fmt.Errorf("sim: cannot listen at %s: %w; choose another address with --listen", listen, err)
 	}
-	fmt.Fprintf(c.App.ErrWriter, "vcomd sim: %s at %s; connect with: vcomd --link ./port %s\n", device, ln.Addr(), ln.Addr())
+	_, _ = fmt.Fprintf(c.App.ErrWriter, "vcomd sim: %s at %s; connect with: vcomd --link ./port %s\n", device, ln.Addr(), ln.Addr())
 	server := &rfc2217test.Server{UART: &rfc2217test.UART{Device: dev, JournalOff: true}}
 	return server.Serve(c.Context, ln)
 }

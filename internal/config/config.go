@@ -100,8 +100,7 @@ func (s Port) Validate() (port.Config, error) {
 // lineError names the flag, and keeps what ParseLine has to say.
 func lineError(value string, err error) error {
 	e := &Error{"--line", value, "these are not line settings", "write 9600-8N1, 9600 or 8N1", err}
-	var line *termiosmirror.LineError
-	if errors.As(err, &line) {
+	if line, ok := errors.AsType[*termiosmirror.LineError](err); ok {
 		e.Found, e.Hint = line.What, line.Fix
 	}
 	return e

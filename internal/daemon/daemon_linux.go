@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -49,6 +50,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	sims := newSimulators(simsCtx)
 	defer sims.wait()
 	defer endSims()
+	var closers []func() error
+	defer func() {
+		for _, closePort := range slices.Backward(closers) {
+			err = errors.Join(err, closePort())
+		}
+	}()
 	for _, pc := range cfg.Ports {
 		pc.Events = logEvents(cfg.Log, pc)
 		if cfg.Trace != nil {
@@ -63,13 +70,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() {
+		closers = append(closers, func() error {
 			st := p.Status()
-			if cerr := p.Close(); cerr != nil {
-				err = errors.Join(err, cerr)
-			}
-			logTotals(cfg.Log, pc, st)
-		}()
+			defer logTotals(cfg.Log, pc, st)
+			return p.Close()
+		})
 		p.Start()
 	}
 	return loop.Run(ctx)
