@@ -99,7 +99,7 @@ const ordinary = 65534
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	// Not t.TempDir: another user has to reach it.
-	top, err := os.MkdirTemp("", "vcomd-desk-")
+	top, err := os.MkdirTemp("", "vcomd-desk-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,14 +189,14 @@ func (d *desk) listing() string {
 			return err
 		}
 		fmt.Fprintf(&all, "%s %v", path, info.Mode())
-		switch info.Mode().Type() {
-		case 0:
+		switch mode := info.Mode(); {
+		case mode.IsRegular():
 			content, err := os.ReadFile(path)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(&all, " %q", content)
-		case fs.ModeSymlink:
+		case mode&fs.ModeSymlink != 0:
 			target, err := os.Readlink(path)
 			if err != nil {
 				return err

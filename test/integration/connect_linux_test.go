@@ -146,7 +146,9 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	for _, want := range []comport.Message{
-		comport.SetBaudRate{Rate: 19_200}, comport.SetDataSize{Size: 7}, comport.SetParity{Parity: comport.ParityEven},
+		comport.SetBaudRate{Rate: 19_200},
+		comport.SetDataSize{Size: 7},
+		comport.SetParity{Parity: comport.ParityEven},
 		comport.SetStopSize{Size: comport.StopSize1},
 	} {
 		if !slices.Contains(second, want) {

@@ -88,11 +88,11 @@ func (s *simulated) working(t *testing.T, tty *os.File, d *drain) {
 	eventually(t, "the program receives data", func() bool { return d.has("yes, still here") })
 }
 
-// junk repeats what one call of make gives.
-func junk(make func(i int) []byte) func(int) []byte {
+// junk repeats what calls of piece give.
+func junk(piece func(i int) []byte) func(int) []byte {
 	var all []byte
 	for i := 0; len(all) < 64<<10; i++ {
-		all = append(all, make(i)...)
+		all = append(all, piece(i)...)
 	}
 	return func(int) []byte { return all }
 }
