@@ -271,6 +271,8 @@ func TestSuspendedForEver(t *testing.T) {
 	v := startUntraced(t, s.addr, "--close-delay", "0")
 	tty := openTTY(t, v.link)
 	v.waitEvent("connected")
+	// The server knows of the agreement a little later than vcomd.
+	s.awaitServer(t, "COM-PORT is agreed", func(st rfc2217test.Stats) bool { return st.ComPort == 1 })
 	s.Send(comport.FlowControlSuspend{})
 	v.waitEvent("suspended")
 	before := v.rss()
