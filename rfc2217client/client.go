@@ -19,6 +19,9 @@ const (
 	// maxOutput is what may wait for the connection before the Client says that
 	// it is Blocked, and stops reading from a server that does not read either.
 	maxOutput = 64 << 10
+	// maxLastReads bounds what is read from a connection that cannot be written
+	// to any more: as much as a socket holds.
+	maxLastReads = 64
 )
 
 // DialTimeout bounds one try to connect, resolution included.
@@ -234,7 +237,7 @@ func (c *Client) retryLater(err error) {
 // drop ends the connection.
 func (c *Client) drop(err error) {
 	// Whether the UART has them nobody knows. They are never sent twice.
-	c.counters.Unconfirmed += uint64(len(c.session.Output()) + c.stream.Unacknowledged())
+	c.counters.Unconfirmed += uint64(c.Unsent())
 	_ = c.stream.Close() // nothing can be done about it, and err is the reason
 	c.stream = nil
 	if c.tick != nil {
@@ -293,6 +296,14 @@ func (c *Client) receive() {
 		c.drop(fmt.Errorf("receive: %w", err))
 		return
 	}
+	c.take(n)
+	if c.stream != nil {
+		c.flush()
+	}
+}
+
+// take handles what was read into buf.
+func (c *Client) take(n int) {
 	c.inside = true
 	data := c.session.Receive(c.loop.Now(), c.buf[:n])
 	c.inside = false
@@ -301,9 +312,24 @@ func (c *Client) receive() {
 			c.unread = data[taken:]
 		}
 	}
-	if c.stream != nil {
-		c.flush()
+}
+
+// sendFailed ends a connection that cannot be written to. What has come from the
+// server before may be the last of the data, or say why.
+func (c *Client) sendFailed(err error) {
+	for range maxLastReads {
+		if c.unread != nil {
+			break
+		}
+		n, readErr := c.stream.Read(c.buf[:])
+		if readErr != nil {
+			break
+		}
+		if c.take(n); c.stream == nil {
+			return
+		}
 	}
+	c.drop(fmt.Errorf("send: %w", err))
 }
 
 // Resume offers the data that Received did not take, and reads on when it is
@@ -345,7 +371,7 @@ func (c *Client) flush() {
 			break
 		}
 		if err != nil {
-			c.drop(fmt.Errorf("send: %w", err))
+			c.sendFailed(err)
 			return
 		}
 		c.session.Consume(n)
@@ -417,12 +443,13 @@ func (c *Client) Blocked() bool {
 // Suspended reports whether the server holds this end with FLOWCONTROL-SUSPEND.
 func (c *Client) Suspended() bool { return c.session != nil && c.session.Suspended() }
 
-// Unsent returns how many bytes wait for the connection.
+// Unsent returns how many bytes wait for the connection, or have been given to
+// it and are not confirmed by the server's side: Stop may lose them.
 func (c *Client) Unsent() int {
 	if c.session == nil {
 		return 0
 	}
-	return len(c.session.Output())
+	return len(c.session.Output()) + c.stream.Unacknowledged()
 }
 
 // Send sends serial data. The Client must not be Blocked; all of p is taken, and
@@ -431,8 +458,7 @@ func (c *Client) Send(p []byte) {
 	if len(c.session.Output()) == 0 && c.session.Transparent(p) {
 		n, err := c.stream.Write(p)
 		if err != nil && !errors.Is(err, evloop.ErrWouldBlock) {
-			c.session.Bypassed(p[:0])
-			c.drop(fmt.Errorf("send: %w", err))
+			c.sendFailed(err)
 			return
 		}
 		c.session.Bypassed(p[:n])

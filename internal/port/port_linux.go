@@ -37,8 +37,8 @@ type Port struct {
 	poll       poll
 	early      []byte // the first bytes of a connection that is not up yet
 	lastErr    error
-	failures   int  // since the last connection
-	degraded   bool // the server does not speak what it was to speak, and that was told
+	reasons    []string // told since the last connection
+	degraded   bool     // the server does not speak what it was to speak, and that was told
 }
 
 // Open makes the tty and the link of a port. Nothing is connected before Start.

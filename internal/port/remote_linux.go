@@ -3,6 +3,7 @@ package port
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client"
@@ -22,7 +23,7 @@ var _ rfc2217client.Handler = (*handler)(nil)
 // any byte, and asks for what nobody set.
 func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
-	p.lastErr, p.failures, p.early = nil, 0, p.early[:0]
+	p.lastErr, p.reasons, p.early = nil, nil, p.early[:0]
 	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
 	if m == rfc2217client.ModeComPort {
 		p.bridge.ForgetChanges()
@@ -70,6 +71,9 @@ const inUse = "Port already in use"
 // bytes.
 const maxEarly = 64
 
+// maxReasons is how many reasons for one outage are told.
+const maxReasons = 8
+
 // Sendable has the program's bytes flow again.
 func (h *handler) Sendable() { (*Port)(h).pump() }
 
@@ -86,8 +90,10 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 		p.emit(Event{Kind: KindStopped})
 		return
 	}
-	// One line a change: the second failure for the same reason is no news.
-	if p.failures++; p.failures == 1 || p.lastErr == nil || err.Error() != p.lastErr.Error() {
+	// One line a reason: a server that is away is found so in two or three ways,
+	// by turns, and only the first of each is news.
+	if text := err.Error(); len(p.reasons) < maxReasons && !slices.Contains(p.reasons, text) {
+		p.reasons = append(p.reasons, text)
 		p.emit(Event{
 			Kind: KindDisconnected, Err: err, New: retry.Round(time.Millisecond).String(),
 			Text: p.cfg.Remote.String(),

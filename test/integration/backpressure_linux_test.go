@@ -16,7 +16,7 @@ const flood = 32 << 20
 
 // growth is how much more memory vcomd may have resident after a flood than
 // before, in KiB: buffers of constant size and what Go's runtime keeps.
-const growth = 8 << 10
+var growth = 8 << 10
 
 // rawServer accepts one connection of a tcp:// remote.
 func rawServer(t *testing.T) (addr string, accepted <-chan net.Conn) {

@@ -2,4 +2,8 @@
 
 package integration
 
-func init() { buildFlags = append(buildFlags, "-race"); cgo = "1" } //nolint:gochecknoinits // build tags set it
+func init() { //nolint:gochecknoinits // the build tag decides
+	buildFlags = append(buildFlags, "-race")
+	cgo = "1"
+	growth *= 8 // the detector's own memory grows with what it has seen
+}
