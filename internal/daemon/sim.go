@@ -14,6 +14,9 @@ import (
 type simulators struct {
 	ctx context.Context //nolint:containedctx // it is the daemon's life, and that of every simulator
 	wg  sync.WaitGroup
+
+	mu   sync.Mutex
+	over bool // wait was called: a dial that comes late must not start a server
 }
 
 func newSimulators(ctx context.Context) *simulators { return &simulators{ctx: ctx} }
@@ -29,6 +32,11 @@ func (s *simulators) dialer(device string) (func(context.Context, rfc2217client.
 	s.wg.Go(func() { _ = uart.Run(s.ctx) })
 	server := &rfc2217test.Server{UART: uart}
 	return func(context.Context, rfc2217client.Remote) (net.Conn, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.over {
+			return nil, net.ErrClosed
+		}
 		near, far := net.Pipe()
 		s.wg.Go(func() {
 			// It ends with the connection, and how does not matter to anybody.
@@ -39,4 +47,9 @@ func (s *simulators) dialer(device string) (func(context.Context, rfc2217client.
 }
 
 // wait waits for the servers to end; their context has.
-func (s *simulators) wait() { s.wg.Wait() }
+func (s *simulators) wait() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.wg.Wait()
+}
