@@ -61,7 +61,7 @@ func (h *handler) Received(data []byte) int {
 	return p.bridge.Received(data)
 }
 
-// ErrInUse: the access server has another client on its port, and says so.
+// ErrInUse means that the access server has another client on its port, and says so.
 var ErrInUse = errors.New(`the port is in use: the access server says "` + inUse + `"`)
 
 // inUse is what ser2net tells, as plain text, and then closes.
