@@ -1,6 +1,7 @@
 package rfc2217client
 
 import (
+	"math"
 	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -28,8 +29,9 @@ const (
 type pending struct {
 	message comport.Message // nil: nothing was asked in this session
 	sentAt  time.Time
-	open    int  // requests sent and not answered, older ones included
-	waiting bool // for the answer to message
+	end     uint64 // where it ends in the stream that this end writes
+	open    int    // requests sent and not answered, older ones included
+	waiting bool   // for the answer to message
 	resent  bool
 	mute    bool // unanswered once: not waited for again in this session
 }
@@ -79,6 +81,7 @@ func (s *Session) Request(now time.Time, messages ...comport.Message) {
 		}
 		p := &s.pending[sl]
 		p.message, p.sentAt, p.resent = m, now, false
+		p.end = s.tail()
 		p.open++
 		p.waiting = !p.mute
 		if sl == slotPurge && m != (comport.PurgeData{What: comport.PurgeTransmit}) && s.purgeAcked {
@@ -90,13 +93,13 @@ func (s *Session) Request(now time.Time, messages ...comport.Message) {
 // send encodes m, and reports whether there was room for it.
 func (s *Session) send(m comport.Message) bool {
 	s.scratch = comport.Append(s.scratch[:0], comport.ToServer, m)
-	out := &s.out
+	out, room := &s.out, maxQueued
 	if s.suspended {
-		if len(s.held)+2*len(s.scratch)+5 > maxHeld {
-			s.counters.DroppedRequests++
-			return false
-		}
-		out = &s.held
+		out, room = &s.held, maxHeld
+	}
+	if len(*out)+2*len(s.scratch)+5 > room { // every byte doubled, and IAC SB COM-PORT IAC SE
+		s.counters.DroppedRequests++
+		return false
 	}
 	*out = telnet.AppendSubnegotiation(*out, telnet.ComPort, s.scratch)
 	s.counters.CommandsSent++
@@ -191,6 +194,22 @@ func (s *Session) Deadline() time.Time {
 	}
 	return d
 }
+
+// Underway says that the server has not got, as far as this end knows, the last
+// unconfirmed bytes written, or that no answer of it is being read, and then
+// unconfirmed is Everything: it is not to blame for the acknowledgements that are
+// missing, and is given their time from now on.
+func (s *Session) Underway(now time.Time, unconfirmed uint64) {
+	arrived := s.written - min(unconfirmed, s.written)
+	for i := range s.pending {
+		if p := &s.pending[i]; p.end > arrived {
+			p.sentAt = now
+		}
+	}
+}
+
+// Everything is more than any connection carries: see Session.Underway.
+const Everything = math.MaxUint64
 
 // resendable: a purge repeated late would destroy data that came since, and a
 // signature is not worth it.

@@ -411,13 +411,24 @@ func (c *Client) armTick() {
 	c.tickAt = at
 	c.tick = c.loop.AfterFunc(at.Sub(c.loop.Now()), func() {
 		c.tick = nil
+		now := c.loop.Now()
+		c.session.Underway(now, c.underway())
 		c.inside = true
-		c.session.Tick(c.loop.Now())
+		c.session.Tick(now)
 		c.inside = false
 		if c.stream != nil {
 			c.flush()
 		}
 	})
+}
+
+// underway returns how many of the bytes taken from the session its peer cannot
+// be expected to have answered.
+func (c *Client) underway() uint64 {
+	if c.unread != nil {
+		return Everything // the answers stand behind what the handler does not take
+	}
+	return uint64(c.stream.Unacknowledged())
 }
 
 // Up reports whether a negotiated connection is there.

@@ -7,8 +7,11 @@ func (s *Session) Agreed(o telnet.Option) (us, peer bool) {
 	return s.neg.Local(o) == telnet.Yes, s.neg.Remote(o) == telnet.Yes
 }
 
-// MaxHeld is the bound of a suspended session's requests.
-const MaxHeld = maxHeld
+// The bounds of a session's requests, suspended and not.
+const (
+	MaxHeld   = maxHeld
+	MaxQueued = maxQueued
+)
 
 // OutputCap tells what memory a session holds for output.
 func (s *Session) OutputCap() int { return cap(s.out) + cap(s.held) + cap(s.scratch) }

@@ -179,7 +179,7 @@ func (s *Session) resume(now time.Time) {
 	s.out = append(s.out, s.held...)
 	s.held = s.held[:0]
 	for i := range s.pending {
-		s.pending[i].sentAt = now // it left only now
+		s.pending[i].sentAt, s.pending[i].end = now, s.tail() // it left only now
 	}
 	s.cfg.Event(Event{Kind: EventResumed})
 }

@@ -17,8 +17,12 @@ const (
 	NegotiateTimeout = 4 * time.Second        // default of SessionConfig.NegotiateTimeout
 )
 
-// maxHeld bounds the requests of a suspended session, in bytes of the wire.
-const maxHeld = 4096
+// Bounds of what waits, in bytes of the wire. A request that finds no room is
+// dropped and counted.
+const (
+	maxHeld   = 4096     // requests of a suspended session
+	maxQueued = 64 << 10 // Output, when a request is made
+)
 
 // SessionConfig is what a Session needs to know.
 type SessionConfig struct {
@@ -56,6 +60,7 @@ type Session struct {
 	mode Mode
 
 	out      []byte    // to be sent, Telnet-encoded
+	written  uint64    // bytes that the caller has taken from out or written itself
 	held     []byte    // requests made while suspended
 	scratch  []byte    // one message's payload
 	deadline time.Time // of the negotiation; zero when it is over
@@ -178,8 +183,12 @@ func (s *Session) Binary() bool { return s.neg.Local(telnet.Binary) == telnet.Ye
 // Output returns what is to be sent. Consume says how much of it was.
 func (s *Session) Output() []byte { return s.out }
 
+// tail is where Output ends in the stream that this end writes.
+func (s *Session) tail() uint64 { return s.written + uint64(len(s.out)) }
+
 // Consume drops the first n bytes of Output.
 func (s *Session) Consume(n int) {
+	s.written += uint64(n)
 	if n == len(s.out) {
 		s.out = s.out[:0]
 		return
@@ -195,6 +204,11 @@ func (s *Session) Transparent(p []byte) bool {
 
 // Bypassed accounts for data that the caller wrote itself.
 func (s *Session) Bypassed(p []byte) {
+	s.written += uint64(len(p))
+	s.account(p)
+}
+
+func (s *Session) account(p []byte) {
 	s.counters.BytesSent += uint64(len(p))
 	if s.cfg.Trace != nil {
 		s.cfg.Trace(TraceEntry{Direction: Sent, Data: p})
@@ -203,7 +217,7 @@ func (s *Session) Bypassed(p []byte) {
 
 // Data appends serial data to Output. The session must be Ready.
 func (s *Session) Data(p []byte) {
-	s.Bypassed(p)
+	s.account(p)
 	switch {
 	case s.mode == ModeRaw:
 		s.out = append(s.out, p...)

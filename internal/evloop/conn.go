@@ -33,6 +33,7 @@ type connStream struct {
 	mu      sync.Mutex
 	cond    *sync.Cond // something of what follows changed
 	in, out []byte
+	sending int   // bytes taken from out and not written yet
 	readErr error // why no more comes in, once in is empty
 	sendErr error
 	closed  bool
@@ -113,7 +114,7 @@ func (s *connStream) Write(p []byte) (int, error) {
 func (s *connStream) Unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out)
+	return len(s.out) + s.sending
 }
 
 func (s *connStream) Close() error {
@@ -160,14 +161,18 @@ func (s *connStream) send() {
 			return
 		}
 		buf, s.out = s.out, buf[:0]
+		s.sending = len(buf)
 		s.wakeLocked()
 		s.mu.Unlock()
-		if _, err := s.conn.Write(buf); err != nil {
-			s.mu.Lock()
+		n, err := s.conn.Write(buf)
+		s.mu.Lock()
+		s.sending -= n
+		if err != nil {
 			s.sendErr = err
 			s.wakeLocked()
 			s.mu.Unlock()
 			return
 		}
+		s.mu.Unlock()
 	}
 }
