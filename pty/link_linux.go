@@ -41,6 +41,12 @@ func ClaimLink(path, runDir string) (*Link, error) {
 			Advice: "stop that process or choose another name", Kind: ErrLinkServed,
 		}
 	}
+	if errors.Is(err, errNotPrivate) {
+		return nil, &LinkError{
+			Op: "claim", Path: abs, Found: "its lock cannot be taken",
+			Advice: "choose another run directory, or see who made this one", Kind: ErrLinkUnusable, Err: err,
+		}
+	}
 	if err != nil {
 		return nil, &LinkError{
 			Op: "claim", Path: abs, Found: "its lock in " + filepath.Join(runDir, "lock") + " cannot be taken",
@@ -255,6 +261,8 @@ func describe(mode fs.FileMode) string {
 		return "a regular file"
 	case fs.ModeDir:
 		return "a directory"
+	case fs.ModeSymlink:
+		return "a symbolic link"
 	case fs.ModeNamedPipe:
 		return "a named pipe"
 	case fs.ModeSocket:

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +32,38 @@ func lockName(link string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// checkPrivate refuses a directory that somebody else may have prepared or can
+// change: a run directory may be in a /tmp that all users share. A shared one may
+// also be root's, and one like /tmp itself, where nobody can replace what is
+// another's.
+func checkPrivate(dir string, shared bool) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is %s: %w", dir, describe(info.Mode()), errNotPrivate)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() && !(shared && st.Uid == 0) {
+		return fmt.Errorf("%s belongs to user %d: %w", dir, st.Uid, errNotPrivate)
+	}
+	const group, others = 0o020, 0o002
+	refused := fs.FileMode(group | others)
+	if shared {
+		refused = others
+		if info.Mode()&fs.ModeSticky != 0 {
+			refused = 0
+		}
+	}
+	if info.Mode()&refused != 0 {
+		return fmt.Errorf("%s is writable by others (%v): %w", dir, info.Mode(), errNotPrivate)
+	}
+	return nil
+}
+
+// errNotPrivate: other users can change what is in the directory.
+var errNotPrivate = errors.New("locks there would not be safe from other users")
+
 // lockLink takes the lock for an absolute link path. With errLocked the
 // returned lockFile is not nil and holds the record of whoever has the lock,
 // but nothing else of it may be used.
@@ -40,7 +74,13 @@ func lockLink(runDir, link string) (*lockFile, error) {
 	if err := os.MkdirAll(runDir, 0o755); err != nil { //nolint:gosec // see above
 		return nil, err
 	}
+	if err := checkPrivate(runDir, true); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := checkPrivate(dir, false); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, lockName(link))
