@@ -247,7 +247,7 @@ func TestNothingIsSentThatNobodyAskedFor(t *testing.T) {
 	s.uart.Receive([]byte("text\n"))
 	eventually(t, "cat prints", func() bool { return cat.out.String() == "text\n" })
 	for _, m := range s.Messages() {
-		var state = s.uart.State()
+		state := s.uart.State()
 		if state.Set(m) {
 			t.Errorf("%v was sent, and nobody had asked for it", m)
 		}
