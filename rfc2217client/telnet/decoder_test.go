@@ -238,3 +238,18 @@ func BenchmarkDecoder(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkAppendData(b *testing.B) {
+	for name, src := range map[string][]byte{
+		"text": bytes.Repeat([]byte("$GPGGA,123519,4807.038,N*47\r\n"), 512),
+		"0xFF": bytes.Repeat([]byte{0xff}, 16384),
+	} {
+		b.Run(name, func(b *testing.B) {
+			dst := make([]byte, 0, 2*len(src))
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				dst = telnet.AppendData(dst[:0], src)
+			}
+		})
+	}
+}

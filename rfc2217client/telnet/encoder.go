@@ -1,20 +1,32 @@
 package telnet
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // AppendData appends p as serial data, each IAC doubled (RFC 854).
 func AppendData(dst, p []byte) []byte {
+	escapes := bytes.Count(p, []byte{byte(IAC)})
+	if escapes == 0 {
+		return append(dst, p...)
+	}
+	// Room for all of it at once: appending byte by byte costs more than all the
+	// rest when the data is all 0xFF.
+	w := len(dst)
+	dst = slices.Grow(dst, len(p)+escapes)[:w+len(p)+escapes]
 	for len(p) > 0 {
 		if p[0] == byte(IAC) {
-			dst = append(dst, byte(IAC), byte(IAC))
+			dst[w], dst[w+1] = byte(IAC), byte(IAC)
+			w += 2
 			p = p[1:]
 			continue
 		}
 		i := bytes.IndexByte(p, byte(IAC))
 		if i < 0 {
-			return append(dst, p...)
+			i = len(p)
 		}
-		dst = append(dst, p[:i]...)
+		w += copy(dst[w:], p[:i])
 		p = p[i:]
 	}
 	return dst
