@@ -70,7 +70,7 @@ func (p *Port) take(t unix.Termios) {
 	p.termios = t
 	before := p.mirror.Want()
 	want, _ := p.mirror.Observe(t)
-	stop(&p.showTimer)
+	p.showAgain(before, want)
 	if want != before {
 		p.emit(Event{Kind: KindWanted, Old: before.String(), New: want.String()})
 	}
@@ -108,6 +108,22 @@ func (p *Port) showLater(told comport.State, after time.Duration) {
 		p.pump() // a program's change that was found in its place
 		p.rearm()
 	})
+}
+
+// showAgain is showLater for what is to be shown and the program has not asked
+// anew for: the time without a change begins again. What it has asked anew for is
+// answered anew.
+func (p *Port) showAgain(before, want comport.State) {
+	if want.BaudRate != before.BaudRate {
+		p.show.BaudRate = 0
+	}
+	if want.StopSize != before.StopSize {
+		p.show.StopSize = 0
+	}
+	stop(&p.showTimer)
+	if p.show != (comport.State{}) {
+		p.showLater(comport.State{}, showDelay)
+	}
 }
 
 func merge(into *comport.State, s comport.State) {
