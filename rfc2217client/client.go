@@ -238,6 +238,7 @@ func (c *Client) retryLater(err error) {
 func (c *Client) drop(err error) {
 	// Whether the UART has them nobody knows. They are never sent twice.
 	c.counters.Unconfirmed += uint64(c.Unsent())
+	c.counters.Undelivered += uint64(len(c.unread))
 	_ = c.stream.Close() // nothing can be done about it, and err is the reason
 	c.stream = nil
 	if c.tick != nil {
@@ -469,6 +470,7 @@ func (c *Client) Send(p []byte) {
 	if len(c.session.Output()) == 0 && c.session.Transparent(p) {
 		n, err := c.stream.Write(p)
 		if err != nil && !errors.Is(err, evloop.ErrWouldBlock) {
+			c.counters.Unconfirmed += uint64(len(p))
 			c.sendFailed(err)
 			return
 		}

@@ -94,7 +94,8 @@ type Counters struct {
 	Unanswered       uint64 // requests given up
 	PurgedBytes      uint64 // received after an input flush and before its acknowledgement
 	Unconfirmed      uint64 // bytes of the wire that were sent, or about to be, when a connection was lost
-	DroppedRequests  uint64 // requests that the bounded queue of a suspended session had no room for
+	Undelivered      uint64 // serial data received, and not taken by the program when the connection was lost
+	DroppedRequests  uint64 // requests that there was no room for: the server is suspended or does not read
 	RefusedOptions   uint64 // options refused
 }
 
@@ -109,6 +110,7 @@ func (c *Counters) add(o Counters) {
 	c.Unanswered += o.Unanswered
 	c.PurgedBytes += o.PurgedBytes
 	c.Unconfirmed += o.Unconfirmed
+	c.Undelivered += o.Undelivered
 	c.DroppedRequests += o.DroppedRequests
 	c.RefusedOptions += o.RefusedOptions
 }

@@ -116,8 +116,23 @@ func New(cfg Config, clock Clock, tty TTY, remote Remote, owner Owner) *Bridge {
 	return &Bridge{cfg: cfg, clock: clock, tty: tty, remote: remote, owner: owner}
 }
 
-// SetTTY puts another tty in the place of the first: bytes that wait stay.
-func (b *Bridge) SetTTY(tty TTY) { b.tty = tty }
+// SetTTY puts another tty in the place of the first. Bytes that wait in the
+// bridge stay; those that the old tty still holds go with it, and SetTTY returns
+// how many.
+func (b *Bridge) SetTTY(tty TTY) int {
+	n := 0
+	for range maxReads {
+		data, _, err := b.tty.Read(b.buf[:])
+		if err != nil {
+			break
+		}
+		n += len(data)
+	}
+	b.counters.FromProgram += uint64(n)
+	b.counters.DroppedUnsent += uint64(n)
+	b.tty = tty
+	return n
+}
 
 // Counters returns the counters.
 func (b *Bridge) Counters() Counters { return b.counters }

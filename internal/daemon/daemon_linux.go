@@ -71,9 +71,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 		closers = append(closers, func() error {
-			st := p.Status()
-			defer logTotals(cfg.Log, pc, st)
-			return p.Close()
+			err := p.Close()
+			logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
+			return err
 		})
 		p.Start()
 	}

@@ -132,9 +132,9 @@ func logTotals(log zerolog.Logger, pc port.Config, st port.Status) {
 	log.Info().Str("port", pc.Name).Str("event", "ended").
 		Uint64("from_program", st.Bytes.FromProgram).Uint64("to_program", st.Bytes.ToProgram).
 		Uint64("dropped_closed", st.Bytes.DroppedClosed).Uint64("dropped_flush", st.Bytes.DroppedFlush).Uint64("dropped_unsent", st.Bytes.DroppedUnsent).
-		Uint64("tx_unconfirmed", st.Client.Unconfirmed).Uint64("purged", st.Client.PurgedBytes).
+		Uint64("tx_unconfirmed", st.Client.Unconfirmed).Uint64("rx_undelivered", st.Client.Undelivered).Uint64("purged", st.Client.PurgedBytes).
 		Uint64("commands_sent", st.Client.CommandsSent).Uint64("commands_received", st.Client.CommandsReceived).
-		Uint64("unanswered", st.Client.Unanswered).Uint64("unknown_messages", st.Client.UnknownMessages).
+		Uint64("unanswered", st.Client.Unanswered).Uint64("dropped_requests", st.Client.DroppedRequests).Uint64("unknown_messages", st.Client.UnknownMessages).
 		Uint64("broken_messages", st.Client.BrokenMessages).Uint64("ignored_commands", st.Client.IgnoredCommands).
 		Uint64("refused_options", st.Client.RefusedOptions).
 		Msg("the port is gone")

@@ -3,6 +3,7 @@ package port
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -128,6 +129,7 @@ func (p *Port) Close() error {
 	stop(&p.closeTimer)
 	stop(&p.showTimer)
 	p.poll.stop()
+	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
 	p.watcher.Remove(p.tty.master)
 	// The link first: no program can open a tty that is about to go.
@@ -215,7 +217,12 @@ func (p *Port) readable() int {
 // written or looked at may have brought one up.
 func (p *Port) rearm() {
 	if p.open && p.tty.master.Pending() {
-		p.loop.Post(func() { p.bridge.TTYReady(true, false) })
+		p.loop.Post(func() {
+			if p.open {
+				p.bridge.TTYReady(true, false)
+				p.rearm()
+			}
+		})
 	}
 }
 
@@ -270,10 +277,15 @@ func (p *Port) endConnection() {
 		p.closeTimer = p.loop.AfterFunc(drainInterval, p.endConnection)
 		return
 	}
-	if n := p.bridge.DropUnsent(); n > 0 {
-		p.emit(Event{Kind: KindDropped, New: fmt.Sprint(n), Text: "bytes were never sent: the port was closed and the access server cannot be reached"})
-	}
+	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was closed and the access server cannot be reached")
 	p.client.Stop()
+}
+
+// dropped tells of bytes that are lost.
+func (p *Port) dropped(n int, why string) {
+	if n > 0 {
+		p.emit(Event{Kind: KindDropped, New: strconv.Itoa(n), Text: why})
+	}
 }
 
 // replaceTTY puts a fresh pseudo-terminal in the place of one that cannot be
@@ -284,7 +296,8 @@ func (p *Port) replaceTTY(why error) {
 		p.ttyFailed(fmt.Errorf("%w, and there is no other: %w", why, err))
 		return
 	}
-	p.bridge.SetTTY(p.tty)
+	p.dropped(p.bridge.SetTTY(p.tty), "bytes were never sent: the pseudo-terminal they were written to could not be kept")
+	p.left = 0
 	p.watcher.Remove(old.master)
 	_ = old.close()
 	p.emit(Event{Kind: KindNewTTY, Old: old.master.Path(), New: p.tty.master.Path(), Err: why})
