@@ -249,9 +249,7 @@ func (p *Port) closed() {
 	p.tty.park()
 	// What is left in the tty is sent by pump, when the connection takes it.
 	p.left = p.readable()
-	if err := p.tty.master.Reclaim(); err != nil {
-		p.replaceTTY(err)
-	}
+	p.reclaim()
 	// A program may have opened the port while it was being made fit for one, and
 	// the watcher may have taken that for our own open.
 	p.loop.Post(p.wake)
@@ -260,6 +258,28 @@ func (p *Port) closed() {
 		p.closeTries = 0
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)
 	}
+}
+
+// reclaim makes the tty fit for the next program, or puts another in its place.
+func (p *Port) reclaim() {
+	why := p.tty.master.Reclaim()
+	if why == nil {
+		return
+	}
+	if hung, err := p.tty.master.Hung(); err == nil && !hung {
+		return // the next program was quick, and has the tty for itself
+	}
+	// It may have been quick to leave, too: what it has set and written is not to
+	// go with the tty.
+	if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
+		p.bridge.Opened()
+		if st != 0 {
+			p.bridge.Note(bridge.Note(st))
+		}
+		p.bridge.Pump()
+		p.bridge.Closed()
+	}
+	p.replaceTTY(why)
 }
 
 // Output in flight when the last program closes the port is given some time: the
