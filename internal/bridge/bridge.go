@@ -172,10 +172,11 @@ func (b *Bridge) LinkLost() {
 	b.want()
 }
 
-// DropUnsent drops the bytes that wait, in the tty too, and returns how many.
+// DropUnsent drops the bytes that wait, in the tty too, and returns how many. A
+// program that writes without end has only so many of its bytes dropped.
 func (b *Bridge) DropUnsent() int {
 	n := b.queue.forgetData()
-	for {
+	for range maxReads {
 		data, note, err := b.tty.Read(b.buf[:])
 		if err != nil {
 			break
