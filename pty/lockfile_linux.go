@@ -44,7 +44,7 @@ func checkPrivate(dir string, shared bool) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is %s: %w", dir, describe(info.Mode()), errNotPrivate)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() && !(shared && st.Uid == 0) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() && (!shared || st.Uid != 0) {
 		return fmt.Errorf("%s belongs to user %d: %w", dir, st.Uid, errNotPrivate)
 	}
 	const group, others = 0o020, 0o002
