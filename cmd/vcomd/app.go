@@ -79,7 +79,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\n   vcomd sim [--listen ADDR] DEVICE\n   vcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,

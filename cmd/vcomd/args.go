@@ -84,6 +84,8 @@ func flag(flags []cli.Flag, args []string, help string) (used []string, err erro
 		text := written + ": there is no such flag"
 		if near := nearestFlag(flags, name); near != "" {
 			text += "; did you mean --" + near + "?"
+		} else if name == "version" { // what most programs call it
+			text += "; write vcomd version"
 		}
 		return nil, &usageError{text + "; see " + help}
 	case isSwitch(f):

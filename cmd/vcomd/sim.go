@@ -25,7 +25,7 @@ func simCommand() *cli.Command {
 		Description:  "gps sends NMEA 0183 once a second, echo sends back what it gets, modem understands AT commands.",
 		OnUsageError: onUsageError,
 		Flags: []cli.Flag{
-			text(&listen, "listen", "127.0.0.1:2217", "`ADDR`ess and port to listen at"),
+			text(&listen, "listen", "127.0.0.1:2217", "`ADDR`, an address and a port, to listen at"),
 		},
 		Action: func(c *cli.Context) error {
 			switch c.Args().Len() {
