@@ -14,10 +14,11 @@ type server struct {
 	device *device // nil when the server has a loop in place of a device
 	acks   bool    // it acknowledges a speed
 	bytes  int     // how much data a test may reasonably send through it
-	// losesFF: it drops bytes of its device when 0xFF comes in a flood of others
-	// (docs/compatibility.md has the measurement, with a client that is not ours).
+	// losesFF: in most runs it drops bytes of its device when 0xFF comes in a flood
+	// of others (docs/compatibility.md has the measurement, without vcomd).
 	losesFF bool
-	// halfDuplex: with floods in both directions at once it loses bytes as well.
+	// halfDuplex: with floods in both directions at once it drops bytes of its
+	// device in every run, 0xFF or not; what goes to the device is complete.
 	halfDuplex bool
 }
 
