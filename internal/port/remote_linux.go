@@ -33,7 +33,8 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 }
 
 // opening is what a connection starts with: all that was asked for, and queries
-// for the rest, so that the tty can show what the server is set to.
+// for the rest, so that the tty can show what the server is set to. The server's
+// signature is not asked for: gensiot dies of the question if it has none.
 func (p *Port) opening() []comport.Message {
 	want := p.mirror.Want()
 	messages := append([]comport.Message(nil), termiosmirror.Diff(want, p.client.Effective())...)
@@ -49,7 +50,7 @@ func (p *Port) opening() []comport.Message {
 	if want.StopSize == 0 {
 		messages = append(messages, comport.SetStopSize{})
 	}
-	return append(messages, comport.SignatureText{})
+	return messages
 }
 
 // Received hands serial data to the program.
