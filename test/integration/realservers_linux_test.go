@@ -51,3 +51,18 @@ func TestRealServers(t *testing.T) {
 		})
 	}
 }
+
+// gensiot crashes when it is asked for a signature that it does not have: it is
+// not asked.
+func TestGensiotWithoutSignature(t *testing.T) {
+	s := gensiot(t)
+	v := start(t, s.remote)
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	setSpeed(t, tty, 115200)
+	eventually(t, "the server acknowledges the speed", func() bool { return v.received("SET-BAUDRATE 115200") })
+	if got := s.device.speed(t); got != 115200 {
+		t.Errorf("the server's device is at %d bit/s, want 115200", got)
+	}
+	exchange(t, tty, s.device.File, allBytes(), allBytes())
+}

@@ -66,3 +66,13 @@ func pyserial(t *testing.T) server {
 	listening(t, port)
 	return server{name: "pyserial", remote: "127.0.0.1:" + port, acks: true, bytes: 1 << 20}
 }
+
+// gensiot runs gensiot as a server, for one connection.
+func gensiot(t *testing.T) server {
+	t.Helper()
+	need(t, "gensiot")
+	d, port := newDevice(t), freePort(t)
+	spawn(t, "gensiot", "-i", "serialdev,"+d.path+",9600n81,local", "-a", "telnet(rfc2217),tcp,127.0.0.1,"+port)
+	listening(t, port)
+	return server{name: "gensiot", remote: "127.0.0.1:" + port, device: d, acks: true, bytes: 1 << 20}
+}
