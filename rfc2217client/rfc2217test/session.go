@@ -32,6 +32,7 @@ type session struct {
 	conn   net.Conn
 	id     uint64
 	wake   chan struct{} // tells the writer to look again
+	late   [][]byte      // acknowledgements that wait for their time; under uart.mu
 
 	// Used by the reader only.
 	telnet  telnet.Decoder
@@ -361,7 +362,18 @@ func (c *session) acknowledgeLocked(ack comport.Message) {
 		c.queueLocked(wire)
 		return
 	}
-	c.uart.clock().AfterFunc(f.LateAck, func() { c.queue(wire) })
+	// In order, though timers that are due together may run in any.
+	c.late = append(c.late, wire)
+	c.uart.clock().AfterFunc(f.LateAck, c.queueLate)
+}
+
+// queueLate sends the oldest of the late acknowledgements.
+func (c *session) queueLate() {
+	c.uart.mu.Lock()
+	defer c.uart.mu.Unlock()
+	wire := c.late[0]
+	c.late = c.late[1:]
+	c.queueLocked(wire)
 }
 
 // sendLocked sends a message once COM-PORT is agreed.
