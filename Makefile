@@ -5,6 +5,7 @@ BIN           := bin
 GOLANGCI      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME      ?= 60s
 TESTTIMEOUT   ?= 9m
+RACEPKGS      ?= ./...
 # The release binary is static: no C library is needed where it runs.
 BUILD         := CGO_ENABLED=0 $(GO) build -trimpath
 
@@ -27,8 +28,8 @@ test: deps ## install what the tests need, then run all of them
 
 .PHONY: race
 race: deps ## all tests under the race detector, then on one processor
-	VCOMD_TEST_REQUIRE=all $(GO) test -race -timeout 30m ./...
-	VCOMD_TEST_REQUIRE=all GOMAXPROCS=1 $(GO) test -count=1 -timeout 30m ./...
+	VCOMD_TEST_REQUIRE=all $(GO) test -race -timeout 30m $(RACEPKGS)
+	VCOMD_TEST_REQUIRE=all GOMAXPROCS=1 $(GO) test -count=1 -timeout 30m $(RACEPKGS)
 
 .PHONY: stress
 stress: deps ## everything twenty times, under the race detector and on one processor
