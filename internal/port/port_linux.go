@@ -181,11 +181,18 @@ func (p *Port) wake() {
 	case hung:
 		// A program may have come and left something. If it has gone already, the
 		// hang-up is reported next.
-		if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
+		if st, came := p.visited(); came {
 			p.opened(st)
 		}
 	}
 	p.rearm()
+}
+
+// visited reports whether a program has left something in a tty that was closed:
+// a status, which it takes, or more bytes than the last one left.
+func (p *Port) visited() (st pty.Status, came bool) {
+	st, err := p.tty.master.ReadStatus()
+	return st, err == nil && (st != 0 || p.readable() > p.left)
 }
 
 // pump moves bytes up when the connection takes more. The descriptor of a closed
@@ -271,7 +278,7 @@ func (p *Port) reclaim() {
 	}
 	// It may have been quick to leave, too: what it has set and written is not to
 	// go with the tty.
-	if st, err := p.tty.master.ReadStatus(); err == nil && (st != 0 || p.readable() > p.left) {
+	if st, came := p.visited(); came {
 		p.bridge.Opened()
 		if st != 0 {
 			p.bridge.Note(bridge.Note(st))
