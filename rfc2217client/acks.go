@@ -90,13 +90,58 @@ func (s *Session) Request(now time.Time, messages ...comport.Message) {
 	}
 }
 
-// send encodes m, and reports whether there was room for it.
-func (s *Session) send(m comport.Message) bool {
-	s.scratch = comport.Append(s.scratch[:0], comport.ToServer, m)
-	out, room := &s.out, maxQueued
-	if s.suspended {
-		out, room = &s.held, maxHeld
+// Probe asks the server for something that it knows, only to hear of it: the speed,
+// which every server tells. The answer is told as any EventReport. It reports
+// whether a question was sent: not while another request is under way, which
+// serves as well.
+func (s *Session) Probe() bool {
+	if s.mode != ModeComPort || s.suspended || s.pending[slotBaudRate].open > 0 {
+		return false
 	}
+	if !s.send(comport.SetBaudRate{}) {
+		return false
+	}
+	// The answer is not taken for that to a request made meanwhile.
+	s.pending[slotBaudRate].open++
+	return true
+}
+
+// ProbeLost gives up the answer to a Probe.
+func (s *Session) ProbeLost() {
+	if p := &s.pending[slotBaudRate]; !p.waiting {
+		p.open = 0
+	}
+}
+
+// Hold asks the server to stop sending data, or to go on, with
+// FLOWCONTROL-SUSPEND and -RESUME (RFC 2217, section 4). Without COM-PORT, or when
+// that is asked already, it does nothing. It is not held back itself: of two ends
+// that wait for the other's RESUME neither would go on.
+func (s *Session) Hold(hold bool) {
+	if s.mode != ModeComPort || s.holding == hold {
+		return
+	}
+	var m comport.Message = comport.FlowControlResume{}
+	room := math.MaxInt // the SUSPEND has gone: this must, too
+	if hold {
+		m, room = comport.FlowControlSuspend{}, maxQueued
+	}
+	if s.encode(&s.out, room, m) {
+		s.holding = hold
+	}
+}
+
+// send sends m, and reports whether there was room for it.
+func (s *Session) send(m comport.Message) bool {
+	if s.suspended {
+		return s.encode(&s.held, maxHeld, m)
+	}
+	return s.encode(&s.out, maxQueued, m)
+}
+
+// encode appends m to out, which is not to be longer than room.
+func (s *Session) encode(out *[]byte, room int, m comport.Message) bool {
+	s.scratch = comport.Append(s.scratch[:0], comport.ToServer, m)
 	if len(*out)+2*len(s.scratch)+5 > room { // every byte doubled, and IAC SB COM-PORT IAC SE
 		s.counters.DroppedRequests++
 		return false
@@ -124,7 +169,7 @@ func (s *Session) report(m comport.Message) {
 		return
 	}
 	p := &s.pending[sl]
-	asked := p.open > 0
+	asked, probed := p.open > 0, p.open > 0 && !p.waiting && !p.mute
 	switch {
 	case p.mute:
 		// How many of its answers are still to come cannot be known.
@@ -146,8 +191,9 @@ func (s *Session) report(m comport.Message) {
 	// The answer to a setting does not change what was asked: a server that
 	// cannot do it would be asked again at every call of the program. Nor does
 	// the second answer to a repeated request, which tells nothing new.
-	answersQuery := asked && p.open == 0 && comport.IsQuery(p.message)
-	if answersQuery || !asked && news {
+	// What a Probe brings to light is as good as told unasked.
+	answersQuery := asked && p.open == 0 && p.message != nil && comport.IsQuery(p.message)
+	if answersQuery || (!asked || probed) && news {
 		s.effective.Set(m)
 	}
 	s.cfg.Event(ev)
@@ -277,7 +323,7 @@ func (s *Session) withdrawn() {
 	for i := range s.pending {
 		s.pending[i].waiting, s.pending[i].open = false, 0
 	}
-	s.purgeUntil = time.Time{}
+	s.purgeUntil, s.holding = time.Time{}, false
 	s.held = s.held[:0]
 	if s.suspended {
 		s.suspended = false

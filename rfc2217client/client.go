@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -13,27 +12,8 @@ import (
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
-// Sizes of a Client's buffers, in bytes.
-const (
-	readSize = 64 << 10
-	// maxOutput is what may wait for the connection before the Client says that
-	// it is Blocked, and stops reading from a server that does not read either.
-	maxOutput = 64 << 10
-	// maxLastReads bounds what is read from a connection that cannot be written
-	// to any more: as much as a socket holds.
-	maxLastReads = 64
-)
-
 // DialTimeout bounds one try to connect, resolution included.
 const DialTimeout = 10 * time.Second
-
-// A connection whose peer is gone without a word is found dead after 30 s. Not by
-// TCP_USER_TIMEOUT: that also ends a healthy one whose peer does not read.
-const (
-	keepAliveIdle     = 10 * time.Second
-	keepAliveInterval = 5 * time.Second
-	keepAliveProbes   = 4
-)
 
 // Loop is what a Client needs of the poll loop it lives on.
 type Loop interface {
@@ -60,7 +40,8 @@ type Handler interface {
 	Event(ev Event)
 	// Disconnected: the connection is lost (or could not be made, if it was
 	// never Connected). The next try comes after retry; it is negative when
-	// there will be none, because Stop was called.
+	// there will be none, because Stop was called or, with ErrNoMoreTries, because
+	// too many have failed.
 	Disconnected(err error, retry time.Duration)
 }
 
@@ -69,7 +50,13 @@ type Config struct {
 	Remote           Remote
 	RetryMin         time.Duration // before the second try; it doubles from there
 	RetryMax         time.Duration
+	Tries            int           // that may fail in a row before the Client stops; 0: without end
+	DeadAfter        time.Duration // without a sign of life a connection is lost; 0: DefaultDeadAfter
+	Probe            time.Duration // what is silent for so long is asked something; 0: never
 	NegotiateTimeout time.Duration // see SessionConfig
+	RequireRFC2217   bool          // a server that does not speak it is an error
+	PlainCR          bool          // see SessionConfig
+	Suspend          bool          // FLOWCONTROL-SUSPEND while Received does not take all
 	Signature        string
 	Trace            func(TraceEntry)
 	// Dial makes a connection; nil: by TCP.
@@ -80,6 +67,9 @@ type Config struct {
 var (
 	ErrClosedByServer = errors.New("closed by the access server")
 	ErrStopped        = errors.New("stopped")
+	ErrSilent         = errors.New("the access server gives no sign of life")
+	ErrNoMoreTries    = errors.New("as many tries to connect have failed as were allowed")
+	ErrNotRFC2217     = errors.New("the access server does not speak RFC 2217, which is required")
 )
 
 // Client keeps a connection to an access server while it is wanted. All its
@@ -100,12 +90,16 @@ type Client struct {
 	cancel  context.CancelFunc
 	attempt uint64 // tells the answers of an abandoned dial apart
 	retry   time.Duration
+	failed  int          // tries in a row
 	wait    evloop.Timer // until the next try
 	tick    evloop.Timer // the session's deadline
 	tickAt  time.Time
 
 	stream      evloop.Stream
 	session     *Session
+	upAt        time.Time // when up became true
+	broken      error     // what the session's callbacks end the connection for
+	watch       watch
 	unread      []byte // data that the handler did not take yet, in buf
 	blocked     bool
 	knownPlain  bool // of the server, from earlier connections: see SessionConfig
@@ -117,17 +111,16 @@ type Client struct {
 
 // New returns a Client that does nothing until Start.
 func New(cfg Config, loop Loop, handler Handler) *Client {
+	if cfg.DeadAfter == 0 {
+		cfg.DeadAfter = DefaultDeadAfter
+	}
 	if cfg.Dial == nil {
-		cfg.Dial = dialTCP
+		d := net.Dialer{KeepAliveConfig: KeepAlive(cfg.DeadAfter)}
+		cfg.Dial = func(ctx context.Context, r Remote) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", r.Address())
+		}
 	}
 	return &Client{cfg: cfg, loop: loop, handler: handler}
-}
-
-func dialTCP(ctx context.Context, r Remote) (net.Conn, error) {
-	d := net.Dialer{Timeout: DialTimeout, KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveProbes,
-	}}
-	return d.DialContext(ctx, "tcp", r.Address())
 }
 
 // Start has the Client connect, and connect again whenever the connection is
@@ -138,7 +131,7 @@ func (c *Client) Start() {
 	}
 	c.wanted = true
 	c.stopWaiting()
-	c.retry = 0
+	c.retry, c.failed = 0, 0
 	c.dial()
 }
 
@@ -202,6 +195,7 @@ func (c *Client) dialed(conn net.Conn, err error) {
 		NegotiateTimeout: c.cfg.NegotiateTimeout,
 		KnownPlain:       c.knownPlain,
 		KnownBinary:      c.knownBinary,
+		PlainCR:          c.cfg.PlainCR,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
 		Event:            func(ev Event) { c.event(session, ev) },
@@ -209,12 +203,23 @@ func (c *Client) dialed(conn net.Conn, err error) {
 	})
 	c.session = session
 	c.blocked = true // until the first flush says otherwise
+	c.broken = nil
 	c.stream.Notify(c.ready)
-	c.inside = true
-	session.Start(c.loop.Now())
-	c.inside = false
+	c.startWatch()
+	c.work(func(now time.Time) { session.Start(now) })
 	if c.stream != nil {
 		c.flush()
+	}
+}
+
+// work has the session do something. Its callbacks must not end the connection
+// under its feet: they leave a word in broken.
+func (c *Client) work(do func(now time.Time)) {
+	c.inside = true
+	do(c.loop.Now())
+	c.inside = false
+	if c.broken != nil && c.stream != nil {
+		c.drop(c.broken)
 	}
 }
 
@@ -222,6 +227,11 @@ func (c *Client) dialed(conn net.Conn, err error) {
 func (c *Client) retryLater(err error) {
 	if !c.wanted {
 		c.handler.Disconnected(err, -1)
+		return
+	}
+	if c.failed++; c.failed == c.cfg.Tries {
+		c.wanted = false
+		c.handler.Disconnected(fmt.Errorf("%w (%d): %w", ErrNoMoreTries, c.failed, err), -1)
 		return
 	}
 	c.retry = min(max(2*c.retry, c.cfg.RetryMin), c.cfg.RetryMax)
@@ -245,6 +255,12 @@ func (c *Client) drop(err error) {
 		c.tick.Stop()
 		c.tick = nil
 	}
+	c.stopWatch()
+	// One that ends as soon as it is there counts as a try that failed: a server
+	// that accepts only to close is not to be asked without end.
+	if c.up && c.loop.Now().Sub(c.upAt) >= max(c.retry, c.cfg.RetryMin) {
+		c.retry, c.failed = 0, 0
+	}
 	c.counters.add(c.session.Counters())
 	c.purgeAcked = c.purgeAcked || c.session.PurgeAcked()
 	c.knownBinary = c.session.Binary()
@@ -257,12 +273,17 @@ func (c *Client) event(from *Session, ev Event) {
 	if c.session != from {
 		return // Stop was called from a callback, and the session does not know
 	}
-	switch ev.Kind {
-	case EventMode:
+	c.watch.event(ev)
+	switch {
+	case ev.Kind == EventMode && ev.Mode != ModeComPort && c.cfg.RequireRFC2217:
+		c.broken = fmt.Errorf("%w: %s", ErrNotRFC2217, ev.Text)
+	case ev.Kind == EventMode:
 		// One that agreed first and withdrew later is worth waiting for.
 		c.knownPlain = ev.Mode == ModeTelnet && c.cfg.Remote.Protocol == ProtocolRFC2217 &&
 			(!c.up || c.knownPlain)
-		c.retry = 0
+		if !c.up {
+			c.upAt = c.loop.Now()
+		}
 		c.up = true
 		c.handler.Event(ev)
 		if c.session == from {
@@ -271,129 +292,6 @@ func (c *Client) event(from *Session, ev Event) {
 	default:
 		c.handler.Event(ev)
 	}
-}
-
-// ready is the stream's callback.
-func (c *Client) ready(readable, writable bool) {
-	if writable {
-		if c.flush(); c.stream == nil {
-			return
-		}
-	}
-	if readable && c.unread == nil {
-		c.receive()
-	}
-}
-
-func (c *Client) receive() {
-	n, err := c.stream.Read(c.buf[:])
-	switch {
-	case errors.Is(err, evloop.ErrWouldBlock):
-		return
-	case errors.Is(err, io.EOF):
-		c.drop(ErrClosedByServer)
-		return
-	case err != nil:
-		c.drop(fmt.Errorf("receive: %w", err))
-		return
-	}
-	c.take(n)
-	if c.stream != nil {
-		c.flush()
-	}
-}
-
-// take handles what was read into buf.
-func (c *Client) take(n int) {
-	c.inside = true
-	data := c.session.Receive(c.loop.Now(), c.buf[:n])
-	c.inside = false
-	if len(data) > 0 && c.stream != nil {
-		if taken := c.handler.Received(data); taken < len(data) && c.stream != nil {
-			c.unread = data[taken:]
-		}
-	}
-}
-
-// sendFailed ends a connection that cannot be written to. What has come from the
-// server before may be the last of the data, or say why.
-func (c *Client) sendFailed(err error) {
-	for range maxLastReads {
-		if c.unread != nil {
-			break
-		}
-		n, readErr := c.stream.Read(c.buf[:])
-		if readErr != nil {
-			break
-		}
-		if c.take(n); c.stream == nil {
-			return
-		}
-	}
-	c.drop(fmt.Errorf("send: %w", err))
-}
-
-// Resume offers the data that Received did not take, and reads on when it is
-// taken.
-func (c *Client) Resume() {
-	if c.unread == nil {
-		return
-	}
-	taken := c.handler.Received(c.unread)
-	if c.unread == nil {
-		return // Stop or Discard was called
-	}
-	if c.unread = c.unread[taken:]; len(c.unread) == 0 {
-		c.unread = nil
-	}
-	c.want()
-}
-
-// Discard drops received data that Received did not take, and returns how much.
-func (c *Client) Discard() int {
-	n := len(c.unread)
-	c.unread = nil
-	if c.stream != nil {
-		c.want()
-	}
-	return n
-}
-
-// flush sends what waits in the session's output. What the session's callbacks
-// request goes when the session is done: in one write, ahead of any data, and
-// without the connection being lost under the session's feet.
-func (c *Client) flush() {
-	if c.inside {
-		return
-	}
-	for out := c.session.Output(); len(out) > 0; out = c.session.Output() {
-		n, err := c.stream.Write(out)
-		if errors.Is(err, evloop.ErrWouldBlock) {
-			break
-		}
-		if err != nil {
-			c.sendFailed(err)
-			return
-		}
-		c.session.Consume(n)
-	}
-	c.want()
-	c.armTick()
-	was := c.blocked
-	c.blocked = !c.up || c.isBlocked()
-	if was && !c.blocked {
-		c.handler.Sendable()
-	}
-}
-
-func (c *Client) isBlocked() bool {
-	return c.stream == nil || !c.session.Ready() || len(c.session.Output()) > 0
-}
-
-// want tells the stream what is waited for.
-func (c *Client) want() {
-	pending := len(c.session.Output())
-	c.stream.Want(c.unread == nil && pending < maxOutput, pending > 0)
 }
 
 // armTick has Tick called when the session's deadline comes.
@@ -414,9 +312,7 @@ func (c *Client) armTick() {
 		c.tick = nil
 		now := c.loop.Now()
 		c.session.Underway(now, c.underway())
-		c.inside = true
-		c.session.Tick(now)
-		c.inside = false
+		c.work(c.session.Tick)
 		if c.stream != nil {
 			c.flush()
 		}
@@ -462,26 +358,6 @@ func (c *Client) Unsent() int {
 		return 0
 	}
 	return len(c.session.Output()) + c.stream.Unacknowledged()
-}
-
-// Send sends serial data. The Client must not be Blocked; all of p is taken, and
-// p may be reused at once.
-func (c *Client) Send(p []byte) {
-	if len(c.session.Output()) == 0 && c.session.Transparent(p) {
-		n, err := c.stream.Write(p)
-		if err != nil && !errors.Is(err, evloop.ErrWouldBlock) {
-			c.counters.Unconfirmed += uint64(len(p))
-			c.sendFailed(err)
-			return
-		}
-		c.session.Bypassed(p[:n])
-		if n == len(p) {
-			return
-		}
-		p = p[n:]
-	}
-	c.session.Data(p)
-	c.flush()
 }
 
 // Request sends COM-PORT messages in one piece. Without a connection in

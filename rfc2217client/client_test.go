@@ -562,6 +562,7 @@ func TestPlainServerIsRemembered(t *testing.T) {
 	var server script
 	inBubble(t, rc.Config{}, server.dial, func(r *clientRig) {
 		reconnect := func() {
+			r.sleep(rc.NegotiateTimeout) // up for a while: it does not count as a try that failed
 			_ = server.last().Close()
 			r.sleep(1200 * time.Millisecond)
 		}

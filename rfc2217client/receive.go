@@ -83,7 +83,7 @@ func (s *Session) negotiation(now time.Time, verb telnet.Command, o telnet.Optio
 		}
 	}
 	if o == telnet.Binary {
-		s.dec.SetBinary(s.neg.Remote(telnet.Binary) == telnet.Yes)
+		s.dec.SetBinary(s.cfg.PlainCR || s.neg.Remote(telnet.Binary) == telnet.Yes)
 	}
 	s.decide(now)
 }

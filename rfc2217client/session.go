@@ -36,6 +36,9 @@ type SessionConfig struct {
 	KnownPlain bool
 	// KnownBinary: that server agreed to BINARY, which is therefore waited for.
 	KnownBinary bool
+	// PlainCR: a carriage return goes and comes as it is also where BINARY is not
+	// in effect, as with servers that know nothing of CR NUL.
+	PlainCR bool
 	// PurgeAcked: an earlier connection saw the server acknowledge a purge.
 	PurgeAcked bool
 	// Signature answers a server that asks for one.
@@ -72,6 +75,7 @@ type Session struct {
 	effective  comport.State // see Effective
 	purgeUntil time.Time     // received data is discarded; zero: it is not
 	purgeAcked bool
+	holding    bool // the server was asked to suspend: see Hold
 	counters   Counters
 }
 
@@ -83,7 +87,9 @@ func NewSession(cfg SessionConfig) *Session {
 	if cfg.Event == nil {
 		cfg.Event = func(Event) {}
 	}
-	return &Session{cfg: cfg, neg: telnet.NewNegotiator(), purgeAcked: cfg.PurgeAcked}
+	s := &Session{cfg: cfg, neg: telnet.NewNegotiator(), purgeAcked: cfg.PurgeAcked}
+	s.dec.SetBinary(cfg.PlainCR)
+	return s
 }
 
 // Start opens the session: the connection is there.
@@ -180,6 +186,9 @@ func (s *Session) Counters() Counters {
 // Binary reports whether the server agreed that this end sends in binary mode.
 func (s *Session) Binary() bool { return s.neg.Local(telnet.Binary) == telnet.Yes }
 
+// plainCR reports whether a carriage return is sent without a NUL (RFC 854).
+func (s *Session) plainCR() bool { return s.cfg.PlainCR || s.Binary() }
+
 // Output returns what is to be sent. Consume says how much of it was.
 func (s *Session) Output() []byte { return s.out }
 
@@ -199,7 +208,7 @@ func (s *Session) Consume(n int) {
 // Transparent reports whether p goes over the wire as it is: the caller may
 // write it itself, when Output is empty, and then calls Bypassed.
 func (s *Session) Transparent(p []byte) bool {
-	return s.mode == ModeRaw || s.neg.Local(telnet.Binary) == telnet.Yes && !telnet.NeedsEscape(p)
+	return s.mode == ModeRaw || s.plainCR() && !telnet.NeedsEscape(p)
 }
 
 // Bypassed accounts for data that the caller wrote itself.
@@ -221,7 +230,7 @@ func (s *Session) Data(p []byte) {
 	switch {
 	case s.mode == ModeRaw:
 		s.out = append(s.out, p...)
-	case s.neg.Local(telnet.Binary) == telnet.Yes:
+	case s.plainCR():
 		s.out = telnet.AppendData(s.out, p)
 	default:
 		s.out = telnet.AppendDataNVT(s.out, p)

@@ -111,10 +111,19 @@ func (s *connStream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// Unacknowledged counts what the connection makes of the bytes too, such as the
+// records of TLS.
 func (s *connStream) Unacknowledged() int {
+	h, _ := s.Health()
+	return h.Unacknowledged
+}
+
+func (s *connStream) Health() (Health, bool) {
+	h, ok := connHealth(s.conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out) + s.sending
+	h.Unacknowledged += len(s.out) + s.sending
+	return h, ok
 }
 
 func (s *connStream) Close() error {

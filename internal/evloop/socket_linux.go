@@ -142,6 +142,8 @@ func (s *socket) Unacknowledged() int {
 	return n
 }
 
+func (s *socket) Health() (Health, bool) { return health(s.fd) }
+
 func (s *socket) Close() error {
 	if s.closed {
 		return nil
