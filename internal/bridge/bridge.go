@@ -77,6 +77,15 @@ type Config struct {
 	// Settle is how long a change that would spoil characters waits at most for
 	// the remote UART to have sent them; 0: never.
 	Settle time.Duration
+	// StaleAfter is how long bytes wait for a connection before they are dropped:
+	// old commands in a burst are dangerous. 0: for ever, and in the tty, where
+	// they block the program once it is full.
+	StaleAfter time.Duration
+	// DiscardDown drops what is written while the connection is lost.
+	DiscardDown bool
+	// Pace, if set, has bytes leave no faster than a line of the settings that it
+	// returns carries them.
+	Pace func() comport.State
 }
 
 // Counters count bytes.
@@ -86,6 +95,9 @@ type Counters struct {
 	DroppedClosed uint64 // received while no program had the port open, or left by the last one
 	DroppedFlush  uint64 // received, not in the tty yet, and flushed by a program
 	DroppedUnsent uint64 // written by a program and never sent
+	DroppedStale  uint64 // written, and not sent within StaleAfter
+	DroppedDown   uint64 // written while there was no connection, with DiscardDown
+	FlushedUnsent uint64 // written, not sent yet, and flushed by a program
 }
 
 // Bridge is the two pumps of one port. Use New.
@@ -102,6 +114,11 @@ type Bridge struct {
 	full    bool   // the tty did not take all of what was received
 	noting  bool   // Noted is being called
 	noteAt  uint64 // the place of its Change
+	oldEnd  uint64 // where the bytes end that are surely older than the note
+	down    bool   // the connection was lost, and there is no other yet
+
+	hold hold
+	pace pace
 
 	busyUntil   time.Time    // the remote UART has sent everything then
 	settleUntil time.Time    // the end of the present settle; zero: there is none
@@ -156,6 +173,14 @@ func (b *Bridge) Closed() {
 	b.counters.DroppedClosed += uint64(b.remote.Discard())
 }
 
+// FlushUnsent, called from Noted, drops the bytes that a program wrote before its
+// flush of output and that wait in the bridge.
+func (b *Bridge) FlushUnsent() {
+	n := b.queue.forgetFront(b.oldEnd)
+	b.hold.forget(&b.queue)
+	b.counters.FlushedUnsent += uint64(n)
+}
+
 // FlushReceived drops what was received and is not in the tty yet: a program has
 // flushed its input.
 func (b *Bridge) FlushReceived() {
@@ -165,17 +190,39 @@ func (b *Bridge) FlushReceived() {
 
 // LinkLost forgets the changes that wait, since all is sent anew on the next
 // connection, and how busy the remote UART was.
+//
+// From here to LinkUp bytes wait, or are dropped, as configured.
 func (b *Bridge) LinkLost() {
 	b.queue.forgetChanges()
 	b.busyUntil = time.Time{}
 	b.stopSettling()
+	b.stopPacing()
+	b.down = true
+	if b.cfg.DiscardDown {
+		b.counters.DroppedDown += uint64(b.queue.forgetData())
+	}
+	b.hold.forget(&b.queue)
+	b.age(b.clock.Now())
+	b.armStale()
 	b.want()
 }
+
+// LinkUp says that there is a connection: what has waited too long for it goes no
+// more.
+func (b *Bridge) LinkUp() {
+	b.down = false
+	b.dropStale()
+	b.stopAging() // how old the rest is still counts, should this connection be lost, too
+}
+
+// LinkUnwanted says that there is no connection because nobody wants one.
+func (b *Bridge) LinkUnwanted() { b.down = false }
 
 // DropUnsent drops the bytes that wait, in the tty too, and returns how many. A
 // program that writes without end has only so many of its bytes dropped.
 func (b *Bridge) DropUnsent() int {
 	n := b.queue.forgetData()
+	b.forgetAges()
 	for range maxReads {
 		data, note, err := b.tty.Read(b.buf[:])
 		if err != nil {
@@ -219,5 +266,9 @@ func (b *Bridge) ForgetChanges() { b.queue.forgetChanges() }
 
 // want says which callbacks are due.
 func (b *Bridge) want() {
-	b.tty.Want(b.remote.Up() && !b.remote.Blocked() && b.queue.empty(), b.open && b.full)
+	read := b.holds() && b.queue.room() >= len(b.buf)
+	if b.remote.Up() {
+		read = !b.remote.Blocked() && b.queue.empty() && b.pace.timer == nil
+	}
+	b.tty.Want(read, b.open && b.full)
 }

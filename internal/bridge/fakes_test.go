@@ -180,10 +180,15 @@ type fakeOwner struct {
 	wants  []comport.State
 	notes  []Note
 	failed []error
+
+	onNoted func()
 }
 
 func (o *fakeOwner) Noted(n Note) {
 	o.notes = append(o.notes, n)
+	if o.onNoted != nil {
+		o.onNoted()
+	}
 	if len(o.wants) > 0 {
 		o.bridge.Change(o.wants[0])
 		o.wants = o.wants[1:]

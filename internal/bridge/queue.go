@@ -65,6 +65,24 @@ func (q *queue) popData(n int) {
 	q.data = q.data[:copy(q.data, q.data[n:])]
 }
 
+// forgetFront drops the bytes before an offset and returns how many; what was to
+// change among them still does.
+func (q *queue) forgetFront(end uint64) int {
+	if end <= q.head {
+		return 0
+	}
+	n := int(min(end-q.head, uint64(len(q.data))))
+	q.popData(n)
+	due := 0
+	for due < len(q.changes) && q.changes[due].at <= q.head {
+		due++
+	}
+	if due > 1 { // with nothing between them only the last one counts
+		q.changes = q.changes[:copy(q.changes, q.changes[due-1:])]
+	}
+	return n
+}
+
 // forgetChanges drops all changes and keeps the bytes: after a reconnect
 // everything is set before the first byte.
 func (q *queue) forgetChanges() { q.changes = q.changes[:0] }
@@ -72,13 +90,5 @@ func (q *queue) forgetChanges() { q.changes = q.changes[:0] }
 // forgetData drops all bytes and returns how many; what was to change still
 // does.
 func (q *queue) forgetData() int {
-	n := len(q.data)
-	q.head += uint64(n)
-	q.data = q.data[:0]
-	if last := len(q.changes) - 1; last >= 0 {
-		// With nothing between them only the last one counts.
-		q.changes[0] = change{q.head, q.changes[last].want}
-		q.changes = q.changes[:1]
-	}
-	return n
+	return q.forgetFront(q.tail())
 }

@@ -16,8 +16,11 @@ const maxReads = 64
 func (b *Bridge) Pump() {
 	for range maxReads {
 		next := b.readNote
-		if b.send() {
+		switch {
+		case b.send():
 			next = b.read
+		case b.holds():
+			next = b.readHeld
 		}
 		if !next() {
 			break
@@ -43,11 +46,14 @@ func (b *Bridge) send() bool {
 				return false
 			}
 		case len(data) > 0:
-			n := min(len(data), len(b.buf))
+			n := min(len(data), len(b.buf), b.allowed())
+			if n == 0 {
+				return false
+			}
 			b.sendData(data[:n])
 			b.queue.popData(n)
 		default:
-			return true
+			return b.allowed() > 0
 		}
 	}
 }
@@ -110,15 +116,21 @@ func (b *Bridge) sendData(p []byte) {
 			b.busyUntil = b.busyUntil.Add(t)
 		}
 	}
+	b.sent(len(p))
 	b.remote.Send(p)
 }
 
 // read does one read of the tty, whose bytes may be sent at once. It reports
 // whether another one makes sense.
 func (b *Bridge) read() bool {
-	data, note, err := b.tty.Read(b.buf[:])
+	size := len(b.buf)
+	if n := b.allowed(); n < size {
+		size = max(1+n, minRead)
+	}
+	data, note, err := b.tty.Read(b.buf[:size])
 	switch {
 	case errors.Is(err, ErrWouldBlock), errors.Is(err, ErrClosed):
+		b.idle()
 		return false
 	case err != nil:
 		b.owner.Failed(err)
@@ -139,8 +151,11 @@ func (b *Bridge) read() bool {
 	// While a program has the tty open, a short read says that there was no more,
 	// and if more has come since then the loop calls again. It does not when the
 	// tty is closed: then only ErrClosed is the end.
-	return !b.open || len(data) >= len(b.buf)-1
+	return !b.open || len(data) >= size-1
 }
+
+// minRead is the least that a TTY is to be read with: a byte of its own, and one.
+const minRead = 2
 
 // readNote looks for a note while bytes cannot be sent. It reports whether there
 // was one.
@@ -163,6 +178,7 @@ func (b *Bridge) readNote() bool {
 // programs do (write then tcsetattr; open, tcsetattr, write).
 func (b *Bridge) Note(n Note) {
 	at := b.queue.tail()
+	b.oldEnd = at
 	if b.remote.Up() && b.started {
 		n |= b.stageWaiting()
 		at = b.queue.tail()
@@ -193,6 +209,9 @@ func (b *Bridge) stageWaiting() (notes Note) {
 		notes |= note
 		b.counters.FromProgram += uint64(len(data))
 		b.queue.stage(data)
+		if !b.remote.Up() {
+			b.age(b.clock.Now())
+		}
 	}
 	return notes
 }

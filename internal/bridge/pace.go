@@ -1,0 +1,82 @@
+package bridge
+
+import (
+	"math"
+	"time"
+
+	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/termiosmirror"
+)
+
+// pace has bytes leave as a line carries them: each when the one before it would
+// be through.
+type pace struct {
+	until time.Time    // the line has carried all that was sent; zero: it is idle
+	timer evloop.Timer // set while bytes may be waiting for that
+}
+
+const (
+	// paceQuantum is how much of the line's time is sent at once, where that is
+	// more than one character: a timer cannot tell characters apart that are
+	// closer to each other.
+	paceQuantum = 2 * time.Millisecond
+	// paceLag is how much of what was missed, because this process had no
+	// processor, is made up for.
+	paceLag = 20 * time.Millisecond
+)
+
+// allowed returns how many bytes may be sent now. If none may, the pumps go on
+// when that changes.
+func (b *Bridge) allowed() int {
+	if b.cfg.Pace == nil {
+		return math.MaxInt
+	}
+	char := termiosmirror.LineTime(1, b.cfg.Pace())
+	if char <= 0 {
+		return math.MaxInt // the speed is not known
+	}
+	if b.pace.until.IsZero() {
+		return max(1, int(paceQuantum/char))
+	}
+	now := b.clock.Now()
+	if oldest := now.Add(-paceLag); b.pace.until.Before(oldest) {
+		b.pace.until = oldest
+	}
+	late := now.Sub(b.pace.until)
+	if late >= 0 {
+		return max(1, int((late+paceQuantum)/char))
+	}
+	if b.pace.timer == nil {
+		b.pace.timer = b.clock.AfterFunc(-late, func() {
+			b.pace.timer = nil
+			b.owner.Settled()
+		})
+	}
+	return 0
+}
+
+// sent has the line carry n bytes more.
+func (b *Bridge) sent(n int) {
+	if b.cfg.Pace != nil {
+		if b.pace.until.IsZero() {
+			b.pace.until = b.clock.Now()
+		}
+		b.pace.until = b.pace.until.Add(termiosmirror.LineTime(n, b.cfg.Pace()))
+	}
+}
+
+// idle says that there is nothing to send: what has not been sent meanwhile was
+// not missed.
+func (b *Bridge) idle() {
+	if now := b.clock.Now(); b.cfg.Pace != nil && !b.pace.until.After(now) {
+		b.pace.until = time.Time{}
+	}
+}
+
+func (b *Bridge) stopPacing() {
+	b.pace.until = time.Time{}
+	if b.pace.timer != nil {
+		b.pace.timer.Stop()
+		b.pace.timer = nil
+	}
+}
