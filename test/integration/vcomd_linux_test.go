@@ -89,6 +89,7 @@ type logLine struct {
 	Ignored       uint64 `json:"ignored_commands"`
 	Refused       uint64 `json:"refused_options"`
 	TxUnconfirmed uint64 `json:"tx_unconfirmed"`
+	RxUndelivered uint64 `json:"rx_undelivered"`
 }
 
 // events returns the log's lines of one kind.

@@ -1,0 +1,305 @@
+package integration
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+)
+
+// outages is a program on a port of vcomd's whose connection breaks again and
+// again. The line has a loop-back plug: what the program writes comes back.
+type outages struct {
+	*simulated
+	*vcomd
+	t       *testing.T
+	proxy   *faultProxy
+	program *numbering
+	rand    *rand.Rand
+	wanted  []lineSettings // that the program asked for, oldest first
+}
+
+// lineSettings are the ones that a pseudo-terminal carries.
+type lineSettings struct {
+	speed uint32 // bit/s
+	stop  comport.StopSize
+}
+
+func settingsOf(s comport.State) lineSettings { return lineSettings{s.BaudRate, s.StopSize} }
+
+// seed is what a run of random faults begins with: VCOMD_TEST_SEED, or another
+// one each time.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	s := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	if text := os.Getenv("VCOMD_TEST_SEED"); text != "" {
+		var err error
+		if s, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("VCOMD_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("VCOMD_TEST_SEED=%d repeats the choice of faults", s)
+	return s
+}
+
+// newOutages starts the program, and waits until its data comes back.
+func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages {
+	t.Helper()
+	uart.Device, uart.Unpaced = rfc2217test.NewEcho(), true
+	o := &outages{t: t, simulated: serve(t, &rfc2217test.Server{UART: uart})}
+	o.rand = rand.New(rand.NewPCG(seed(t), 0)) //nolint:gosec // not a secret
+	o.proxy = newFaultProxy(t, o.addr)
+	o.vcomd = startUntraced(t, o.proxy.addr, append([]string{
+		"--retry", "20ms", "--retry-max", "100ms", "--log-level", "debug",
+	}, flags...)...)
+	tty := openTTY(t, o.link) // held open until the first settings have arrived
+	o.waitEvent("connected")
+	o.change(tty)
+	o.arrived()
+	o.program = startNumbering(t, o.link)
+	closeTTY(t, tty)
+	o.program.flowsAgain("at the start")
+	return o
+}
+
+// deadAfter is the --dead-after of these tests.
+const deadAfter = time.Second
+
+// change asks for settings that nobody has asked for before.
+func (o *outages) change(tty *os.File) {
+	o.t.Helper()
+	// Fast ones: a change waits until the UART has sent what came before.
+	want := lineSettings{4_000_000 + uint32(1000*len(o.wanted)), comport.StopSize1} //nolint:gosec // a few thousand
+	tio := getTermios(o.t, tty)
+	tio.Cflag = tio.Cflag&^(unix.CBAUD|unix.CBAUDEX|unix.CSTOPB) | unix.BOTHER
+	tio.Ispeed, tio.Ospeed = want.speed, want.speed
+	if o.rand.IntN(2) == 1 {
+		tio.Cflag |= unix.CSTOPB
+		want.stop = comport.StopSize2
+	}
+	// Before the program asks: what it writes next may come with them.
+	o.wanted = append(o.wanted, want)
+	setTermios(o.t, tty, tio)
+}
+
+// arrived waits until the UART is as the program asked.
+func (o *outages) arrived() {
+	o.t.Helper()
+	want := o.wanted[len(o.wanted)-1]
+	o.await(o.t, "the settings asked for", func(u rfc2217test.Snapshot) bool { return settingsOf(u.State) == want })
+}
+
+// last has a fault go on for a while, which is what a fault is, and no wait for
+// something.
+func (o *outages) last() {
+	time.Sleep(time.Duration(o.rand.Int64N(int64(40 * time.Millisecond))))
+}
+
+// tries waits until vcomd has been connected n more times.
+func (o *outages) tries(n int) {
+	o.t.Helper()
+	n += o.proxy.connections()
+	eventually(o.t, "vcomd tries again", func() bool { return o.proxy.connections() >= n })
+}
+
+// fault is one way in which a network breaks. What it has broken works again in
+// the end.
+type fault struct {
+	name string
+	run  func(o *outages)
+}
+
+var faults = []fault{
+	{"end in good order", func(o *outages) { o.proxy.cut() }},
+	{"reset", func(o *outages) { o.proxy.reset() }},
+	{"reset under load", func(o *outages) {
+		o.program.flood()
+		o.last()
+		o.proxy.reset()
+	}},
+	{"end under load", func(o *outages) {
+		o.program.flood()
+		o.last()
+		o.proxy.cut()
+	}},
+	{"refused, and new settings meanwhile", func(o *outages) {
+		o.proxy.refuse()
+		o.change(o.program.tty)
+		o.last()
+		o.change(o.program.tty)
+		o.proxy.admit()
+		o.arrived()
+	}},
+	{"stalled up", func(o *outages) { o.stall(passesNotAtAll, up) }},
+	{"stalled down", func(o *outages) { o.stall(passesNotAtAll, down) }},
+	{"stalled both ways", func(o *outages) { o.stall(passesNotAtAll, up, down) }},
+	{"late", func(o *outages) { o.stall(passesLate, up, down) }},
+	{"one byte at a time up", func(o *outages) { o.stall(passesTrickled, up) }},
+	{"one byte at a time down", func(o *outages) { o.stall(passesTrickled, down) }},
+	{"stalled, then reset", func(o *outages) {
+		o.proxy.pass(up, passesNotAtAll)
+		o.proxy.pass(down, passesNotAtAll)
+		o.program.flood()
+		o.change(o.program.tty)
+		o.last()
+		o.proxy.reset()
+		o.proxy.pass(up, passesAtOnce)
+		o.proxy.pass(down, passesAtOnce)
+		o.arrived()
+	}},
+	{"a few packets lost", func(o *outages) {
+		o.proxy.silence(true)
+		o.last()
+		o.proxy.silence(false)
+	}},
+	{"no acknowledgements", func(o *outages) {
+		o.proxy.dropAcks(true)
+		o.change(o.program.tty)
+		o.arrived()
+		o.last()
+		o.proxy.dropAcks(false)
+	}},
+	{"connections that end at once", func(o *outages) {
+		o.proxy.endNewAfter(1 + o.rand.IntN(200))
+		o.proxy.reset()
+		o.tries(3)
+		o.change(o.program.tty)
+		o.tries(1)
+		o.proxy.endNewAfter(0)
+		o.arrived()
+	}},
+}
+
+// stall has bytes pass otherwise for a while.
+func (o *outages) stall(how passage, ways ...way) {
+	for _, w := range ways {
+		o.proxy.pass(w, how)
+	}
+	if o.rand.IntN(2) == 1 {
+		o.program.flood()
+	}
+	o.last()
+	for _, w := range ways {
+		o.proxy.pass(w, passesAtOnce)
+	}
+}
+
+// breaks has one fault happen, and waits until data flows again.
+func (o *outages) breaks(f fault) {
+	o.t.Helper()
+	f.run(o)
+	o.program.flowsAgain("after: " + f.name)
+	if !o.running() {
+		o.t.Fatal("vcomd has ended")
+	}
+}
+
+// account ends all, and has every byte accounted for.
+func (o *outages) account() {
+	t := o.t
+	t.Helper()
+	o.program.stop()
+	o.arrived()
+	o.program.close()
+	o.waitEvent("closed")
+	o.stop(syscall.SIGTERM)
+	total := o.waitEnded()
+	eventually(t, "the proxy has no connection left", func() bool {
+		o.proxy.mu.Lock()
+		defer o.proxy.mu.Unlock()
+		return len(o.proxy.links) == 0
+	})
+	written, read := o.program.written, o.program.read
+	var taken, passedUp, passedDown []byte
+	unheard := 0
+	for _, r := range o.proxy.records {
+		taken = append(taken, dataOf(r.taken[up])...)
+		passedUp = append(passedUp, dataOf(r.passed[up])...)
+		passedDown = append(passedDown, dataOf(r.passed[down])...)
+		unheard += r.unheard
+	}
+
+	pieces, missing := inOrder(t, "sent by vcomd", taken, written)
+	t.Logf("%d connections; up %d bytes, %d of them missing in %d pieces, tx_unconfirmed %d",
+		len(o.proxy.records), len(written), missing, pieces, total.TxUnconfirmed)
+	if uint64(missing) > total.TxUnconfirmed+total.DroppedUnsent {
+		t.Errorf("%d bytes of the program's never left vcomd, but tx_unconfirmed is %d and dropped_unsent %d",
+			missing, total.TxUnconfirmed, total.DroppedUnsent)
+	}
+	if pieces > len(o.proxy.records) {
+		t.Errorf("%d pieces are missing with %d connections", pieces, len(o.proxy.records))
+	}
+	if total.FromProgram != uint64(len(written)) {
+		t.Errorf("from_program is %d, want %d", total.FromProgram, len(written))
+	}
+
+	_, missing = inOrder(t, "read by the program", read, passedDown)
+	t.Logf("down %d bytes, %d of them missing, %d not acknowledged", len(passedDown), missing, unheard)
+	if missing > unheard+int(total.RxUndelivered) { //nolint:gosec // far from the limit
+		t.Errorf("%d bytes of the server's never reached the program, but only %d were not acknowledged and rx_undelivered is %d",
+			missing, unheard, total.RxUndelivered)
+	}
+	if total.ToProgram != uint64(len(read)) {
+		t.Errorf("to_program is %d, want %d", total.ToProgram, len(read))
+	}
+	inOrder(t, "the program's own bytes", read, written)
+	if !o.uart.JournalOff {
+		o.accountUART(passedUp)
+	}
+}
+
+// accountUART checks that the UART has sent what was passed on to it, each byte
+// with settings that the program had asked for by then, and no older ones.
+func (o *outages) accountUART(passed []byte) {
+	o.t.Helper()
+	if n := o.uart.Snapshot().Total.Dropped; n > 0 {
+		o.t.Fatalf("the journal has no room: %d entries or bytes too many", n)
+	}
+	if sent := o.uart.Sent(); !bytes.Equal(sent, passed) {
+		o.t.Errorf("the UART has sent %d bytes, want the %d that were passed on; they differ at %d",
+			len(sent), len(passed), firstDifference(sent, passed))
+	}
+	now := 0
+	for _, e := range o.uart.Journal() {
+		if e.Kind != rfc2217test.EntryData {
+			continue
+		}
+		i := now
+		for i < len(o.wanted) && o.wanted[i] != settingsOf(e.State) {
+			i++
+		}
+		if i == len(o.wanted) {
+			o.t.Errorf("%q left at %s; the program has asked for %v or later", e.Data[:min(len(e.Data), recordSize)],
+				e.State.Line(), o.wanted[now])
+			return
+		}
+		now = i
+	}
+}
+
+// A port under two hundred random faults: the same open descriptor carries data
+// again after each, settings are what the program asked for, and no byte is out
+// of order, comes twice or is missing without being counted.
+func TestRandomFaults(t *testing.T) {
+	t.Parallel()
+	o := newOutages(t, &rfc2217test.UART{})
+	var done []string
+	for range 200 {
+		f := faults[o.rand.IntN(len(faults))]
+		done = append(done, f.name)
+		o.breaks(f)
+		if t.Failed() {
+			t.Fatalf("after these faults: %s", strings.Join(done, "; "))
+		}
+	}
+	o.account()
+}
