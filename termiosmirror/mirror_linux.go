@@ -1,6 +1,8 @@
 package termiosmirror
 
 import (
+	"cmp"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -13,10 +15,11 @@ type Mirror struct {
 	exact    bool          // size and parity are in the termios
 	shown    unix.Termios  // the termios as last started with, shown or observed
 	want     comport.State
-	told     bool // shown holds what vcomd wrote, or what a program made of that
-	observed bool // a program has asked for settings
-	split    bool // inbound flow has been asked for by itself
-	hungUp   bool // the tty is at B0
+	told     bool                               // shown holds what vcomd wrote, or what a program made of that
+	observed bool                               // a program has asked for settings
+	split    bool                               // inbound flow has been asked for by itself
+	hungUp   bool                               // the tty is at B0
+	open     struct{ dtr, rts comport.Control } // what the lines are when it is not; zero: on
 }
 
 // New makes the mirror of a pseudo-terminal. line is what the user says the line is, zero for nothing: its data size and
@@ -30,6 +33,15 @@ func New(line comport.State) *Mirror {
 // they are. line is only what the port starts with.
 func NewExact(line comport.State) *Mirror {
 	return &Mirror{line: line, want: line, exact: true}
+}
+
+// SetLines has DTR and RTS wanted so from now on, or not asked for where one is zero. At B0 both are off, whatever
+// was wanted; then it is what they become when a program asks for a speed again.
+func (m *Mirror) SetLines(dtr, rts comport.Control) {
+	m.open.dtr, m.open.rts = dtr, rts
+	if !m.hungUp {
+		m.want.DTR, m.want.RTS = dtr, rts
+	}
 }
 
 // Start gives the termios that a tty starts with, at first and whenever a fresh tty takes its place: the base against
@@ -73,7 +85,8 @@ func (m *Mirror) observeSpeed(t unix.Termios, keep bool) {
 	}
 	if m.hungUp {
 		m.hungUp = false
-		m.want.DTR, m.want.RTS = comport.ControlDTROn, comport.ControlRTSOn
+		m.want.DTR = cmp.Or(m.open.dtr, comport.ControlDTROn)
+		m.want.RTS = cmp.Or(m.open.rts, comport.ControlRTSOn)
 	}
 	if keep && m.want.BaudRate != 0 && speed == Speed(m.shown) {
 		return // as it was shown: no new wish

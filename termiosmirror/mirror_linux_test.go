@@ -274,3 +274,30 @@ func TestShownIsNotAWish(t *testing.T) {
 		t.Errorf("after the base speed on a fresh tty: %+v, want 57600", got)
 	}
 }
+
+// TestSetLines: lines wanted from outside hold, but for the time that the tty is at B0.
+func TestSetLines(t *testing.T) {
+	on, off := comport.ControlDTROn, comport.ControlDTROff
+	rtsOn, rtsOff := comport.ControlRTSOn, comport.ControlRTSOff
+	m := New(comport.State{})
+	m.Start(raw9600())
+	lines := func(step string, dtr, rts comport.Control) {
+		t.Helper()
+		if want := m.Want(); want.DTR != dtr || want.RTS != rts {
+			t.Errorf("%s: %v %v, want %v %v", step, want.DTR, want.RTS, dtr, rts)
+		}
+	}
+	m.SetLines(on, rtsOff)
+	lines("set", on, rtsOff)
+	m.Observe(withSpeed(raw9600(), unix.B0, 0))
+	lines("at B0", off, rtsOff)
+	m.Observe(raw9600())
+	lines("after B0", on, rtsOff)
+	m.Observe(withSpeed(raw9600(), unix.B0, 0))
+	m.SetLines(on, rtsOn)
+	lines("set at B0", off, rtsOff)
+	m.Observe(raw9600())
+	lines("after B0, set there", on, rtsOn)
+	m.SetLines(0, 0)
+	lines("not asked for", 0, 0)
+}
