@@ -39,6 +39,17 @@ func (d *descriptor) ioctl(request, arg uintptr) (int, error) {
 	}
 }
 
+// rawIoctl is ioctl without telling Go's scheduler, which may otherwise give the
+// processor to another goroutine when the call returns.
+func (d *descriptor) rawIoctl(request, arg uintptr) unix.Errno {
+	for {
+		_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(d.fd), request, arg)
+		if errno != unix.EINTR {
+			return errno
+		}
+	}
+}
+
 // ioctlTermios is TCGETS2, TCSETS2 and TIOCSLCKTRMIOS: unix.Termios is the
 // kernel's struct termios2, of which the older struct termios is the beginning.
 // Unlike unix.IoctlGetTermios it allocates nothing.

@@ -31,6 +31,14 @@
 // After the last close, [Master.Reclaim] makes the port fit for the next
 // program. It opens the slave for a moment; the watcher does not report that.
 //
+// # Hanging up
+//
+// There are two ways to tell programs that the line is gone. Both end a blocked
+// read and write, and send SIGHUP to the leader of a session whose controlling
+// terminal the port is. [Master.Close] needs no privilege and takes the path
+// with it: a program that opens the name again must find another port there, so
+// move the [Link] first. [Master.Hangup] keeps the path and needs CAP_SYS_ADMIN.
+//
 // # Status and settings
 //
 // The master is in packet mode (TIOCPKT, ioctl_tty(2)): Read returns either

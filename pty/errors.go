@@ -15,6 +15,8 @@ var (
 	// the CAP_SYS_ADMIN to open it all the same. Only a fresh pseudo-terminal
 	// helps.
 	ErrBusy = errors.New("the port is in exclusive mode")
+	// ErrNotPermitted: a hang-up that keeps the port, or an overlay, needs CAP_SYS_ADMIN.
+	ErrNotPermitted = errors.New("not permitted without CAP_SYS_ADMIN")
 	// ErrStale: a program has changed its settings since the last Observe, so
 	// nothing was written over them. StatusIoctl is pending.
 	ErrStale = errors.New("a program has changed the settings meanwhile")

@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(holdLinkEnv) != "" {
 		holdLink() // a second process, started by a test
 	}
+	if path := os.Getenv(sessionEnv); path != "" {
+		leadSession(path)
+	}
 	// The first use of the Go poller opens descriptors for good.
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()

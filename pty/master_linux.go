@@ -26,6 +26,13 @@ type Master struct {
 	released bool
 	// known is what the tty was last seen or made to be, without EXTPROC.
 	known unix.Termios
+	// fresh are the kernel's own settings, which a hang-up resets the tty to.
+	fresh unix.Termios
+	// abandoned: programs were hung up and none has come since. Their dead
+	// descriptors may keep the kernel from saying so.
+	abandoned bool
+	// rewatch has the Watcher, if there is one, forget what it was not told yet.
+	rewatch func() error
 	// pending are status bits that were read from the kernel on another
 	// errand and that Read or ReadStatus has still to return.
 	pending Status
@@ -116,6 +123,9 @@ func (m *Master) readRaw(p []byte) (int, error) {
 			return 0, ErrHangup
 		case unix.EINTR:
 		case unix.EAGAIN:
+			if m.abandoned {
+				return 0, ErrHangup
+			}
 			return 0, ErrWouldBlock
 		case unix.EIO:
 			m.hangupSeen = true
@@ -190,15 +200,24 @@ func (m *Master) Write(p []byte) (int, error) {
 
 // Hung reports that no program has the port open.
 func (m *Master) Hung() (bool, error) {
-	events, err := m.pollNow(0)
+	const left = unix.POLLIN | unix.POLLPRI
+	var ask int16
+	if m.abandoned {
+		ask = left
+	}
+	events, err := m.pollNow(ask)
 	if err != nil {
 		return false, m.wrap("poll", err)
 	}
-	hung := events&unix.POLLHUP != 0
-	if hung {
+	switch {
+	case events&unix.POLLHUP != 0:
 		m.hangupSeen = true
+		m.abandoned = false
+		return true, nil
+	case events&left != 0:
+		m.abandoned = false // a dead descriptor writes nothing and sets nothing
 	}
-	return hung, nil
+	return m.abandoned, nil
 }
 
 // Readable counts the data bytes that wait to be read (FIONREAD). At the

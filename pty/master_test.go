@@ -158,6 +158,7 @@ func TestClosedMaster(t *testing.T) {
 		"Readable":   func() error { _, err := m.Readable(); return err },
 		"Reclaim":    m.Reclaim,
 		"FlushInput": m.FlushInput,
+		"Hangup":     m.Hangup,
 	}
 	for name, call := range calls {
 		var op *OpError

@@ -56,6 +56,9 @@ func (m *Master) setUp(o Options) (step string, err error) {
 	if err := unix.IoctlSetPointerInt(m.fd, unix.TIOCPKT, 1); err != nil {
 		return "set packet mode (TIOCPKT)", err
 	}
+	if m.fresh, err = m.readTermios(); err != nil {
+		return "read the kernel's settings (TCGETS2)", err
+	}
 	initial := initialTermios()
 	if err := m.writeTermios(&initial); err != nil {
 		return "set the initial settings (TCSETS2)", err

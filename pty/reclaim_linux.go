@@ -24,8 +24,8 @@ func (m *Master) Reclaim() error {
 	if err != nil {
 		return m.wrap("reclaim", err)
 	}
-	if !hung && !m.hangupSeen {
-		return nil // nothing is known to be stale
+	if m.abandoned || !hung && !m.hangupSeen {
+		return nil // nothing is known to be stale; Hangup leaves nothing
 	}
 	if hung {
 		if err := m.restoreHangupOnClose(); err != nil {
@@ -109,6 +109,9 @@ func (m *Master) restoreHangupOnClose() error {
 // be left, the part that only a slave descriptor can reach; a program that holds
 // the port in exclusive mode brings this about where CAP_SYS_ADMIN is missing.
 func (m *Master) FlushInput() error {
+	if m.abandoned && !m.written {
+		return nil // and no open of our own is taken for a program's
+	}
 	slave, err := m.openSlave()
 	if err != nil {
 		flushErr := unix.IoctlSetInt(m.fd, unix.TCFLSH, unix.TCOFLUSH)

@@ -71,7 +71,29 @@ func (w *Watcher) Add(m *Master, wake func()) error {
 		return m.wrap("watch", os.NewSyscallError("inotify_add_watch", err))
 	}
 	m.ownOpens, m.ownCloses = 0, 0 // those were before the watch
-	w.ports[int32(wd)] = &watchedPort{master: m, wd: int32(wd), wake: wake}
+	p := &watchedPort{master: m, wd: int32(wd), wake: wake}
+	w.ports[p.wd] = p
+	m.rewatch = func() error { return w.again(p) }
+	return nil
+}
+
+// again gives a port another watch descriptor: events that wait carry the old
+// one and are nobody's any more.
+func (w *Watcher) again(p *watchedPort) error {
+	if w.ports[p.wd] != p {
+		return nil // removed or added again
+	}
+	if _, err := unix.InotifyRmWatch(w.fd, uint32(p.wd)); err != nil {
+		return os.NewSyscallError("inotify_rm_watch", err)
+	}
+	delete(w.ports, p.wd)
+	wd, err := unix.InotifyAddWatch(w.fd, p.master.path, watched)
+	if err != nil {
+		return os.NewSyscallError("inotify_add_watch", err)
+	}
+	p.wd = int32(wd)
+	w.ports[p.wd] = p
+	p.master.ownOpens, p.master.ownCloses = 0, 0
 	return nil
 }
 
@@ -81,6 +103,7 @@ func (w *Watcher) Remove(m *Master) {
 	for wd, p := range w.ports {
 		if p.master == m {
 			delete(w.ports, wd)
+			m.rewatch = nil
 			// Fails if the slave's node has gone with its master, and then the
 			// watch has gone too.
 			_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
@@ -138,12 +161,16 @@ func (w *Watcher) parse(events []byte) {
 		case mask&unix.IN_Q_OVERFLOW != 0:
 			for _, p := range w.ports {
 				p.master.ownOpens, p.master.ownCloses = 0, 0 // may be among the lost
+				p.master.abandoned = false
 				w.mark(p)
 			}
 		case mask&watched != 0:
 			// An event that was queued before Remove has no port any more;
 			// watch descriptors are not reused.
 			if p, ok := w.ports[wd]; ok && !p.master.isOwnEvent(mask) {
+				if mask&unix.IN_OPEN != 0 {
+					p.master.abandoned = false
+				}
 				w.mark(p)
 			}
 		}
