@@ -59,7 +59,7 @@ type Config struct {
 	Suspend          bool          // FLOWCONTROL-SUSPEND while Received does not take all
 	Signature        string
 	Trace            func(TraceEntry)
-	// Dial makes a connection; nil: by TCP.
+	// Dial makes a connection; nil: a Dialer's.
 	Dial func(ctx context.Context, r Remote) (net.Conn, error)
 }
 
@@ -115,10 +115,7 @@ func New(cfg Config, loop Loop, handler Handler) *Client {
 		cfg.DeadAfter = DefaultDeadAfter
 	}
 	if cfg.Dial == nil {
-		d := net.Dialer{KeepAliveConfig: KeepAlive(cfg.DeadAfter)}
-		cfg.Dial = func(ctx context.Context, r Remote) (net.Conn, error) {
-			return d.DialContext(ctx, "tcp", r.Address())
-		}
+		cfg.Dial = (&Dialer{KeepAlive: KeepAlive(cfg.DeadAfter)}).Dial
 	}
 	return &Client{cfg: cfg, loop: loop, handler: handler}
 }

@@ -2,7 +2,6 @@ package rfc2217client
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -41,7 +40,7 @@ func (c *Client) receive() {
 		c.drop(ErrClosedByServer)
 		return
 	case err != nil:
-		c.drop(fmt.Errorf("receive: %w", err))
+		c.drop(lost("receive", err))
 		return
 	}
 	c.take(n)
@@ -73,6 +72,9 @@ func (c *Client) sendFailed(err error) {
 			break
 		}
 		n, readErr := c.stream.Read(c.buf[:])
+		if _, says := errors.AsType[*ConnectError](readErr); says {
+			err = readErr
+		}
 		if readErr != nil {
 			break
 		}
@@ -80,7 +82,7 @@ func (c *Client) sendFailed(err error) {
 			return
 		}
 	}
-	c.drop(fmt.Errorf("send: %w", err))
+	c.drop(lost("send", err))
 }
 
 // Resume offers the data that Received did not take, and reads on when it is

@@ -27,6 +27,17 @@ func TestParseRemote(t *testing.T) {
 		{"tcp://[2001:db8::1]:7", rc.Remote{Protocol: rc.ProtocolRaw, Host: "2001:db8::1", Port: "7"}, ""},
 		{"[fe80::1%eth0]:7", rc.Remote{Host: "fe80::1%eth0", Port: "7"}, "rfc2217://[fe80::1%eth0]:7"},
 		{"bücher.example", rc.Remote{Host: "bücher.example", Port: "2217"}, "rfc2217://bücher.example:2217"},
+		{"rfc2217s://host", rc.Remote{TLS: true, Host: "host", Port: "2217"}, "rfc2217s://host:2217"},
+		{"telnets://host", rc.Remote{Protocol: rc.ProtocolTelnet, TLS: true, Host: "host", Port: "992"}, "telnets://host:992"},
+		{"TLS://[2001:db8::1]:7/", rc.Remote{Protocol: rc.ProtocolRaw, TLS: true, Host: "2001:db8::1", Port: "7"}, "tls://[2001:db8::1]:7"},
+		{"unix:/run/ser2net.sock", rc.Remote{Path: "/run/ser2net.sock"}, ""},
+		{"unix:///run/s", rc.Remote{Path: "///run/s"}, ""},
+		{"UNIX:s", rc.Remote{Path: "s"}, "unix:s"},
+		{"unix:@abstract", rc.Remote{Path: "@abstract"}, ""},
+		{"unix:a b:c", rc.Remote{Path: "a b:c"}, ""},
+		{"telnet+unix:/run/s", rc.Remote{Protocol: rc.ProtocolTelnet, Path: "/run/s"}, ""},
+		{"raw+unix:/run/qemu.sock", rc.Remote{Protocol: rc.ProtocolRaw, Path: "/run/qemu.sock"}, ""},
+		{"unix:" + strings.Repeat("x", 107), rc.Remote{Path: strings.Repeat("x", 107)}, ""},
 		{"sim:gps", rc.Remote{Sim: "gps"}, ""},
 		{"sim:echo", rc.Remote{Sim: "echo"}, ""},
 		{"sim:modem", rc.Remote{Sim: "modem"}, ""},
@@ -55,6 +66,19 @@ func TestParseRemoteErrors(t *testing.T) {
 		{"rfc2217://", "no host"},
 		{"rfc2217://:2217", "no host"},
 		{"tcp://host", "no port"},
+		{"tls://host", "no port"},
+		{"rfc2217s://", "no host"},
+		{"rfc2217ss://host", `unknown scheme "rfc2217ss"`},
+		{"unix:", "no path"},
+		{"unix:@", "no path"},
+		{"raw+unix:", "no path"},
+		{"tls+unix:/run/s", `unknown scheme "tls+unix"`},
+		{"unix:a\nb", "cannot be printed"},
+		{"unix:a\x00b", "cannot be printed"},
+		{"unix:a\xffb", "cannot be printed"},
+		{"unix:" + strings.Repeat("x", 108), "108 bytes"},
+		{"/run/ser2net.sock", "this is a path"},
+		{"./socket", "this is a path"},
 		{"ftp://host", `unknown scheme "ftp"`},
 		{"://host", `unknown scheme ""`},
 		{"host:", "the port is not a number"},
@@ -111,7 +135,7 @@ func TestNames(t *testing.T) {
 // one line that is safe to print.
 func FuzzParseRemote(f *testing.F) {
 	for _, s := range []string{
-		"host", "host:1", "rfc2217://[::1]:2217/", "telnet://h", "tcp://h:1", "sim:gps", "[::1", "[::1]x", "a:b:c", "h%\x00", "://", "[%25]",
+		"host", "host:1", "rfc2217://[::1]:2217/", "telnet://h", "tcp://h:1", "sim:gps", "[::1", "unix:/run/s", "raw+unix:@s", "telnets://h", "tls://h:1", "rfc2217s://[::1]", "[::1]x", "a:b:c", "h%\x00", "://", "[%25]",
 	} {
 		f.Add(s)
 	}
