@@ -53,6 +53,17 @@ func certificateWanted(r Remote, cause error) *ConnectError {
 	}
 }
 
+// certificateRefused means that a server has ended the connection when it had seen
+// this end's certificate, without a word.
+func certificateRefused(r Remote, cause error) *ConnectError {
+	return &ConnectError{
+		Doing: "TLS with " + r.Address(),
+		Found: "the server has closed the connection when it had seen this end's certificate",
+		Hint:  "look at the server's log: it may not accept the certificate in --tls-cert",
+		Err:   cause,
+	}
+}
+
 // plainScheme is r's scheme without TLS.
 func plainScheme(r Remote) string {
 	r.TLS = false

@@ -97,15 +97,15 @@ func (t *TLSConfig) handshake(ctx context.Context, conn net.Conn, r Remote) (net
 			return nil
 		},
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			if t.Certificate != nil {
-				return t.Certificate, nil
+			if c.asked = true; t.Certificate == nil {
+				return new(tls.Certificate), nil
 			}
-			c.uncertified = true
-			return new(tls.Certificate), nil
+			c.shown = true
+			return t.Certificate, nil
 		},
 	})
 	if err := c.HandshakeContext(ctx); err != nil {
-		return nil, explainTLS(c.remote, c.name, c.uncertified, err)
+		return nil, explainTLS(c.remote, c.name, c.asked && !c.shown, err)
 	}
 	return c, nil
 }
@@ -116,10 +116,11 @@ func (t *TLSConfig) handshake(ctx context.Context, conn net.Conn, r Remote) (net
 type tlsConn struct {
 	*tls.Conn
 
-	remote      Remote
-	name        string
-	uncertified bool        // the server has asked for a certificate, and there was none
-	heard       atomic.Bool // the server has sent something: it is content
+	remote Remote
+	name   string
+	asked  bool        // the server has asked for a certificate
+	shown  bool        // there was one to show
+	heard  atomic.Bool // the server has sent something: it is content
 
 	once   sync.Once
 	ended  chan struct{} // closed when Read has failed, with reason set
@@ -174,12 +175,15 @@ func (c *tlsConn) explain(err error) error {
 	_, isAlert := alertOf(err)
 	switch {
 	case isAlert:
-		return explainTLS(c.remote, c.name, c.uncertified, err)
+		return explainTLS(c.remote, c.name, c.asked && !c.shown, err)
 	case errors.Is(err, net.ErrClosed):
 		return err
-	case c.uncertified && !c.heard.Load():
+	case c.asked && !c.heard.Load():
 		if ended {
 			err = ErrClosedByServer
+		}
+		if c.shown {
+			return certificateRefused(c.remote, root(err))
 		}
 		return certificateWanted(c.remote, root(err))
 	default:

@@ -198,19 +198,23 @@ func TestCertificateWantedHoweverItEnds(t *testing.T) {
 					c.end(conn, raw.(*net.TCPConn))
 				})
 			})
-			d := rc.Dialer{TLS: rc.TLSConfig{Roots: ca.Pool()}}
-			conn, err := d.Dial(within(t), remoteAt(t, "tls", addr))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			if _, err := conn.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
-			_, err = conn.Read(make([]byte, 1))
-			explained(t, err, "asks for a certificate", "--tls-cert")
-			if errors.Is(err, io.EOF) {
-				t.Error("it would be taken for an ordinary end")
+			for found, own := range map[string]*tls.Certificate{
+				"asks for a certificate": nil, "had seen this end's certificate": &ca.Issue(certs.Options{}).TLS,
+			} {
+				d := rc.Dialer{TLS: rc.TLSConfig{Roots: ca.Pool(), Certificate: own}}
+				conn, err := d.Dial(within(t), remoteAt(t, "tls", addr))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := conn.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				_, err = conn.Read(make([]byte, 1))
+				_ = conn.Close()
+				explained(t, err, found, "--tls-cert")
+				if errors.Is(err, io.EOF) {
+					t.Error("it would be taken for an ordinary end")
+				}
 			}
 		})
 	}
