@@ -55,7 +55,7 @@ func origin(args []string, setting string) string {
 
 func (s *portFlags) flags() []cli.Flag {
 	p := &s.port
-	return []cli.Flag{
+	return append([]cli.Flag{
 		text(&p.Link, "link", "", "`PATH` of a symbolic link to make for programs to open", "l"),
 		text(&p.Line, "line", "", "line `SETTINGS` that a pseudo-terminal cannot carry, such as 9600-7E1 or 8O1: data bits and parity hold "+
 			"for good, speed and stop bits until a program asks for others"),
@@ -75,7 +75,7 @@ func (s *portFlags) flags() []cli.Flag {
 		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks"),
 		text(&s.logLevel, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error"),
 		text(&s.trace, "trace", "", "append all data and commands, decoded, to `FILE`"),
-	}
+	}, transportFlags(&p.Transport)...)
 }
 
 // remote returns the one positional argument.

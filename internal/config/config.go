@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -45,6 +44,7 @@ type Port struct {
 	Group            string
 	Mode             string
 	RunDir           string
+	Transport        Transport
 }
 
 // Error says what is wrong with one setting.
@@ -57,6 +57,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Value == "" { // a switch
+		return fmt.Sprintf("%s: %s; %s", e.Setting, e.Found, e.Hint)
+	}
 	return fmt.Sprintf("%s %q: %s; %s", e.Setting, e.Value, e.Found, e.Hint)
 }
 
@@ -72,6 +75,9 @@ func (s Port) Validate() (port.Config, error) {
 	c := port.Config{Link: s.Link, UID: -1, GID: -1}
 	var err error
 	if c.Remote, err = rfc2217client.ParseRemote(s.Remote); err != nil {
+		return c, err
+	}
+	if c.Dialer, err = s.Transport.dialer(c.Remote); err != nil {
 		return c, err
 	}
 	if s.Line != "" {
@@ -237,19 +243,27 @@ func notInName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
 }
 
+// defaultName makes a port's name of its remote.
 func defaultName(r rfc2217client.Remote) string {
-	if r.Sim != "" {
-		return "sim-" + r.Sim
+	var name string
+	switch {
+	case r.Sim != "":
+		name = "sim-" + r.Sim
+	case r.Path != "":
+		name = filepath.Base(strings.TrimPrefix(r.Path, "@"))
+	default:
+		name = r.Host + "-" + r.Port
 	}
-	if net.ParseIP(r.Host) != nil {
-		return strings.Map(func(c rune) rune {
-			if notInName(c) {
-				return '-'
-			}
-			return c
-		}, r.Host) + "-" + r.Port
+	name = strings.Map(func(c rune) rune {
+		if notInName(c) {
+			return '-'
+		}
+		return c
+	}, name)
+	if name[0] == '.' {
+		name = "-" + name[1:]
 	}
-	return r.Host + "-" + r.Port
+	return name[max(0, len(name)-maxName):]
 }
 
 // RunDir is where a vcomd of this user keeps its locks: /run/vcomd for root,

@@ -89,6 +89,9 @@ func describe(ev port.Event) (zerolog.Level, string) {
 		return zerolog.DebugLevel, "the last program has closed the port"
 	case port.KindConnected:
 		return zerolog.InfoLevel, "connected to the access server"
+	case port.KindUnverified:
+		return zerolog.WarnLevel, "the access server's certificate is NOT checked (--tls-insecure): anybody on the way can pretend to be it, " +
+			"read and change what passes; give --tls-ca, or --tls-pin besides"
 	case port.KindDegraded:
 		return zerolog.WarnLevel, "the access server does not speak RFC 2217: data passes, but settings, DTR, RTS, modem lines and flushes do not; " +
 			"if it is a raw server, write tcp://, and telnet:// silences this"

@@ -92,7 +92,9 @@ type Config struct {
 	Mode             os.FileMode
 	Signature        string // what a server is told that asks who this is
 
-	// Dial replaces the dialling of Remote: the embedded server.
+	// Dialer connects to Remote.
+	Dialer rfc2217client.Dialer
+	// Dial replaces the Dialer: the embedded server.
 	Dial func(ctx context.Context, r rfc2217client.Remote) (net.Conn, error)
 	// Events receives what happens; it is called on the loop and must not block.
 	Events func(Event)

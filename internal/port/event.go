@@ -11,6 +11,7 @@ const (
 	KindOpened       Kind = "opened"       // a program has opened the port
 	KindClosed       Kind = "closed"       // the last program has closed it
 	KindConnected    Kind = "connected"    // [→ mode]
+	KindUnverified   Kind = "unverified"   // anybody could pretend to be the server: TLS is not to check it
 	KindDegraded     Kind = "degraded"     // connected, but not as asked [protocol → mode]
 	KindDisconnected Kind = "disconnected" // Err says why; New when it tries again
 	KindStopped      Kind = "stopped"      // disconnected because nobody needs it

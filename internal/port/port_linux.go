@@ -68,10 +68,11 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		NegotiateTimeout: cfg.NegotiateTimeout,
 		Signature:        cfg.Signature,
 		Trace:            cfg.Trace,
-		Dial:             cfg.Dial,
+		Dial:             p.dial(),
 	}, loop, (*handler)(p))
 	p.bridge = bridge.New(bridge.Config{Settle: cfg.Settle}, loop, p.tty, p.client, (*owner)(p))
 	p.emit(Event{Kind: KindReady, Old: cfg.Link, New: p.tty.master.Path()})
+	p.warnUnverified()
 	return p, nil
 }
 

@@ -25,6 +25,7 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
 	p.lastErr, p.reasons, p.early = nil, nil, p.early[:0]
 	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
+	p.warnUnverified()
 	if m == rfc2217client.ModeComPort {
 		p.bridge.ForgetChanges()
 		p.client.Request(p.opening()...)
@@ -85,6 +86,9 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 	p.modem = 0
 	if bytes.Contains(p.early, []byte(inUse)) {
 		err = ErrInUse // how the connection ended then matters no more
+	}
+	if looksLikeTLS(p.early) {
+		err = speaksTLS(p.cfg.Remote, err)
 	}
 	p.early = p.early[:0]
 	if retry < 0 {
