@@ -1,6 +1,7 @@
 package rfc2217client
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"time"
@@ -20,6 +21,7 @@ const keepAliveProbes = 4
 // is gone without a word ends after deadAfter (tcp(7); in whole seconds, at least
 // 1 each).
 func KeepAlive(deadAfter time.Duration) net.KeepAliveConfig {
+	deadAfter = cmp.Or(deadAfter, DefaultDeadAfter)
 	seconds := func(d time.Duration) time.Duration {
 		return max(d.Round(time.Second), time.Second)
 	}

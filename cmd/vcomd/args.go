@@ -55,7 +55,7 @@ func normalise(app *cli.App, argv []string) ([]string, error) {
 				// Whatever else is there; cli would take it for a topic.
 				return append(out, a), nil
 			}
-			out = append(out, used...)
+			out = append(append(out, longName(flags, a)), used[1:]...)
 			i += len(used) - 1
 		}
 	}
@@ -104,6 +104,17 @@ func flag(flags []cli.Flag, args []string, help string) (used []string, err erro
 		return nil, &usageError{fmt.Sprintf("%s \"\": the value is empty; leave %s away for the default, or give it a value", written, written)}
 	}
 	return used, nil
+}
+
+// longName writes a flag by its first name: cli refuses two names of one flag,
+// which is to be given several times.
+func longName(flags []cli.Flag, a string) string {
+	name, value, hasValue := strings.Cut(strings.TrimLeft(a, "-"), "=")
+	long := "--" + findFlag(flags, name).Names()[0]
+	if hasValue {
+		long += "=" + value
+	}
+	return long
 }
 
 func findFlag(flags []cli.Flag, name string) cli.Flag {

@@ -56,7 +56,8 @@ func origin(args []string, setting string) string {
 func (s *portFlags) flags() []cli.Flag {
 	p := &s.port
 	return append([]cli.Flag{
-		text(&p.Link, "link", "", "`PATH` of a symbolic link to make for programs to open", "l"),
+		paths(&p.Links, "link", "`PATH` of a symbolic link to make for programs to open; may be given several times", "l"),
+		text(&p.Overlay, "overlay", "", "`PATH` of an existing tty, such as /dev/ttyS0, to put the port over (root)"),
 		text(&p.Line, "line", "", "line `SETTINGS` that a pseudo-terminal cannot carry, such as 9600-7E1 or 8O1: data bits and parity hold "+
 			"for good, speed and stop bits until a program asks for others"),
 		text(&p.Connect, "connect", config.DefaultConnect, "`WHEN` to be connected: on-open (while a program has the port open) or always"),
@@ -75,7 +76,7 @@ func (s *portFlags) flags() []cli.Flag {
 		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks"),
 		text(&s.logLevel, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error"),
 		text(&s.trace, "trace", "", "append all data and commands, decoded, to `FILE`"),
-	}, transportFlags(&p.Transport)...)
+	}, append(policyFlags(&p.Policy), transportFlags(&p.Transport)...)...)
 }
 
 // remote returns the one positional argument.

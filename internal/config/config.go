@@ -31,7 +31,8 @@ const (
 type Port struct {
 	Remote           string
 	Name             string
-	Link             string
+	Links            []string
+	Overlay          string
 	Line             string
 	Connect          string
 	CloseDelay       string
@@ -45,6 +46,7 @@ type Port struct {
 	Mode             string
 	RunDir           string
 	Transport        Transport
+	Policy           Policy
 }
 
 // Error says what is wrong with one setting.
@@ -72,12 +74,15 @@ const maxName = 64
 // Validate returns the port's configuration. The error is an *Error, or what
 // rfc2217client.ParseRemote returns.
 func (s Port) Validate() (port.Config, error) {
-	c := port.Config{Link: s.Link, UID: -1, GID: -1}
+	c := port.Config{Links: s.Links, Overlay: s.Overlay, UID: -1, GID: -1}
 	var err error
 	if c.Remote, err = rfc2217client.ParseRemote(s.Remote); err != nil {
 		return c, err
 	}
 	if c.Dialer, err = s.Transport.dialer(c.Remote); err != nil {
+		return c, err
+	}
+	if c.Policy, err = s.Policy.validate(c.Remote); err != nil {
 		return c, err
 	}
 	if s.Line != "" {
@@ -113,17 +118,37 @@ func lineError(value string, err error) error {
 }
 
 func (s Port) times(c *port.Config) error {
-	for _, f := range []struct {
-		name, value, byDefault string
-		least                  time.Duration
-		into                   *time.Duration
-	}{
+	if err := readTimes([]timeSetting{
 		{"--close-delay", s.CloseDelay, DefaultCloseDelay, 0, &c.CloseDelay},
 		{"--retry", s.Retry, DefaultRetry, 10 * time.Millisecond, &c.RetryMin},
 		{"--retry-max", s.RetryMax, "", 10 * time.Millisecond, &c.RetryMax},
 		{"--negotiate-timeout", s.NegotiateTimeout, DefaultNegotiateTimeout, 10 * time.Millisecond, &c.NegotiateTimeout},
 		{"--settle", s.Settle, DefaultSettle, 0, &c.Settle},
-	} {
+	}); err != nil {
+		return err
+	}
+	if s.RetryMax == "" {
+		fallback, _ := time.ParseDuration(DefaultRetryMax)
+		c.RetryMax = max(fallback, c.RetryMin)
+	}
+	if c.RetryMax < c.RetryMin {
+		return &Error{
+			"--retry-max", s.RetryMax, fmt.Sprintf("it is shorter than --retry, which is %v", c.RetryMin),
+			"make it at least as long", nil,
+		}
+	}
+	return nil
+}
+
+// timeSetting is a setting that is a time.
+type timeSetting struct {
+	name, value, byDefault string
+	least                  time.Duration
+	into                   *time.Duration
+}
+
+func readTimes(settings []timeSetting) error {
+	for _, f := range settings {
 		value := cmp.Or(f.value, f.byDefault)
 		if value == "" {
 			continue
@@ -136,16 +161,6 @@ func (s Port) times(c *port.Config) error {
 			return &Error{f.name, f.value, "the time is out of range", fmt.Sprintf("write a time from %v to 24h", f.least), nil}
 		}
 		*f.into = d
-	}
-	if s.RetryMax == "" {
-		fallback, _ := time.ParseDuration(DefaultRetryMax)
-		c.RetryMax = max(fallback, c.RetryMin)
-	}
-	if c.RetryMax < c.RetryMin {
-		return &Error{
-			"--retry-max", s.RetryMax, fmt.Sprintf("it is shorter than --retry, which is %v", c.RetryMin),
-			"make it at least as long", nil,
-		}
 	}
 	return nil
 }
@@ -217,8 +232,11 @@ func lookupGroup(name string) (int, error) {
 
 func (s Port) names(c *port.Config) error {
 	c.Name = s.Name
-	if c.Name == "" && s.Link != "" {
-		c.Name = filepath.Base(s.Link)
+	if c.Name == "" && len(s.Links) > 0 {
+		c.Name = filepath.Base(s.Links[0])
+	}
+	if c.Name == "" && s.Overlay != "" {
+		c.Name = filepath.Base(s.Overlay)
 	}
 	if c.Name == "" {
 		c.Name = defaultName(c.Remote)
@@ -229,8 +247,8 @@ func (s Port) names(c *port.Config) error {
 			fmt.Sprintf("use at most %d letters, digits, '-', '_' and '.', and no '.' at the start", maxName), nil,
 		}
 	}
-	if strings.HasSuffix(s.Link, "/") {
-		return &Error{"--link", s.Link, "this is the name of a directory", "write the path of the link itself, without a slash at the end", nil}
+	if err := s.paths(); err != nil {
+		return err
 	}
 	c.RunDir = s.RunDir
 	if c.RunDir == "" {

@@ -25,7 +25,8 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"Remote", c.Remote, rfc2217client.Remote{Host: "host", Port: "2217"}},
 		{"Name", c.Name, "host-2217"},
-		{"Link", c.Link, ""},
+		{"Links", len(c.Links), 0},
+		{"Overlay", c.Overlay, ""},
 		{"Line", c.Line, comport.State{}},
 		{"Connect", c.Connect, port.ConnectOnOpen},
 		{"CloseDelay", c.CloseDelay, 3 * time.Second},
@@ -52,7 +53,7 @@ func TestDefaults(t *testing.T) {
 
 func TestEveryField(t *testing.T) {
 	c, err := Port{
-		Remote: "tcp://[2001:db8::1]:4000", Name: "gps-1", Link: "/dev/ttyGPS", Line: "1200-7E2", Connect: "always",
+		Remote: "tcp://[2001:db8::1]:4000", Name: "gps-1", Links: []string{"/dev/ttyGPS"}, Line: "1200-7E2", Connect: "always",
 		CloseDelay: "0", Retry: "20ms", RetryMax: "1m", NegotiateTimeout: "1500ms", Settle: "0", Purge: "both",
 		Owner: "0", Group: "5", Mode: "0640", RunDir: "/tmp/run",
 	}.Validate()
@@ -60,11 +61,12 @@ func TestEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := port.Config{
-		Name: "gps-1", Link: "/dev/ttyGPS", RunDir: "/tmp/run",
+		Name: "gps-1", Links: []string{"/dev/ttyGPS"}, RunDir: "/tmp/run",
 		Remote:  rfc2217client.Remote{Protocol: rfc2217client.ProtocolRaw, Host: "2001:db8::1", Port: "4000"},
 		Line:    comport.State{BaudRate: 1200, DataSize: 7, Parity: comport.ParityEven, StopSize: comport.StopSize2},
 		Connect: port.ConnectAlways, CloseDelay: 0, RetryMin: 20 * time.Millisecond, RetryMax: time.Minute,
 		NegotiateTimeout: 1500 * time.Millisecond, Settle: 0, Purge: port.PurgeBoth, UID: 0, GID: 5, Mode: 0o640,
+		Policy: port.Policy{DeadAfter: 30 * time.Second, Drain: 5 * time.Second, StaleAfter: 10 * time.Second},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -109,7 +111,7 @@ func TestErrors(t *testing.T) {
 		{"--name", "a/b", with(func(p *Port) { p.Name = "a/b" }), "letters"},
 		{"--name", "zwölf", with(func(p *Port) { p.Name = "zwölf" }), "letters"},
 		{"--name", strings.Repeat("x", 65), with(func(p *Port) { p.Name = strings.Repeat("x", 65) }), "64"},
-		{"--link", "dir/", with(func(p *Port) { p.Link = "dir/" }), "slash"},
+		{"--link", "dir/", with(func(p *Port) { p.Links = []string{"dir/"} }), "slash"},
 	} {
 		t.Run(c.setting+" "+c.value, func(t *testing.T) {
 			_, err := c.port.Validate()
@@ -156,9 +158,9 @@ func TestNames(t *testing.T) {
 		port Port
 		want string
 	}{
-		{Port{Remote: "host", Link: "/dev/ttyGPS"}, "ttyGPS"},
-		{Port{Remote: "host", Link: "tty"}, "tty"},
-		{Port{Remote: "host", Link: "/dev/ttyGPS", Name: "mine"}, "mine"},
+		{Port{Remote: "host", Links: []string{"/dev/ttyGPS"}}, "ttyGPS"},
+		{Port{Remote: "host", Links: []string{"tty"}}, "tty"},
+		{Port{Remote: "host", Links: []string{"/dev/ttyGPS"}, Name: "mine"}, "mine"},
 		{Port{Remote: "sim:gps"}, "sim-gps"},
 		{Port{Remote: "192.0.2.7:4000"}, "192.0.2.7-4000"},
 		{Port{Remote: "[2001:db8::1]"}, "2001-db8--1-2217"},

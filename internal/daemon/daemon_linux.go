@@ -23,7 +23,7 @@ type Config struct {
 }
 
 // Run serves the ports until ctx ends, and then returns nil; an error means that
-// a port could not be set up, and nothing of it is left behind.
+// a port could not be set up, or be served any longer, and nothing is left behind.
 func Run(ctx context.Context, cfg Config) (err error) {
 	loop, err := evloop.New()
 	if err != nil {
@@ -50,7 +50,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	sims := newSimulators(simsCtx)
 	defer sims.wait()
 	defer endSims()
-	var closers []func() error
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
+	var (
+		ports   []*port.Port
+		failure error
+		closers []func() error
+	)
 	defer func() {
 		for _, closePort := range slices.Backward(closers) {
 			err = errors.Join(err, closePort())
@@ -58,6 +64,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}()
 	for _, pc := range cfg.Ports {
 		pc.Events = logEvents(cfg.Log, pc)
+		pc.Failed = func(err error) {
+			failure = errors.Join(failure, err)
+			fail()
+		}
 		if cfg.Trace != nil {
 			pc.Trace = traceTo(cfg.Trace, pc.Name)
 		}
@@ -75,7 +85,29 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
 			return err
 		})
+		ports = append(ports, p)
 		p.Start()
 	}
-	return loop.Run(ctx)
+	return errors.Join(serve(ctx, loop, ports), failure)
+}
+
+// serve runs the loop until ctx ends and the output in flight is delivered.
+func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		loop.Post(func() {
+			left := len(ports) + 1
+			drained := func() {
+				if left--; left == 0 {
+					stop()
+				}
+			}
+			for _, p := range ports {
+				p.Drain(drained)
+			}
+			drained()
+		})
+	})()
+	return loop.Run(running)
 }

@@ -35,14 +35,14 @@ func TestRunTakesBackWhatItHasSetUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := filepath.Join(dir, "run")
-	first := validate(t, config.Port{Remote: "sim:gps", Link: filepath.Join(dir, "first"), RunDir: run})
-	second := validate(t, config.Port{Remote: "sim:echo", Link: taken, RunDir: run})
+	first := validate(t, config.Port{Remote: "sim:gps", Links: []string{filepath.Join(dir, "first")}, RunDir: run})
+	second := validate(t, config.Port{Remote: "sim:echo", Links: []string{taken}, RunDir: run})
 	var log bytes.Buffer
 	err := Run(context.Background(), Config{Ports: []port.Config{first, second}, Log: zerolog.New(&log)})
 	if !errors.Is(err, pty.ErrLinkTaken) {
 		t.Errorf("error %v, want ErrLinkTaken", err)
 	}
-	if _, err := os.Lstat(first.Link); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(first.Links[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the first port's link: %v, want it gone", err)
 	}
 	if got := strings.Count(log.String(), `"event":"ended"`); got != 1 {

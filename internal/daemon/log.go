@@ -25,8 +25,15 @@ func logEvents(log zerolog.Logger, pc port.Config) func(port.Event) {
 		if left > 0 {
 			line = line.Uint64("not_logged", left)
 		}
-		if pc.Link != "" {
-			line = line.Str("link", pc.Link)
+		switch len(pc.Links) {
+		case 0:
+		case 1:
+			line = line.Str("link", pc.Links[0])
+		default:
+			line = line.Strs("link", pc.Links)
+		}
+		if pc.Overlay != "" {
+			line = line.Str("overlay", pc.Overlay)
 		}
 		line = line.Stringer("remote", pc.Remote)
 		if ev.Old != "" {
@@ -123,6 +130,16 @@ func describe(ev port.Event) (zerolog.Level, string) {
 		return zerolog.WarnLevel, "bytes were dropped"
 	case port.KindNewTTY:
 		return zerolog.WarnLevel, "the pseudo-terminal could not be opened any more; another took its place"
+	case port.KindHungUp:
+		return zerolog.InfoLevel, "the port was hung up: programs that had it open see an unplugged adapter, and can open it again"
+	case port.KindMismatch:
+		return zerolog.WarnLevel, "the access server speaks Telnet, and its commands reach the program as data; write rfc2217:// or telnet:// instead of tcp://"
+	case port.KindGaveUp:
+		return zerolog.ErrorLevel, "no connection to the access server, and no more tries"
+	case port.KindNameFailed:
+		return zerolog.WarnLevel, "this name does not lead to the port any more; trying again"
+	case port.KindNameRestored:
+		return zerolog.InfoLevel, "this name leads to the port again"
 	case port.KindTTYFailed:
 		return zerolog.ErrorLevel, "the pseudo-terminal failed"
 	default:
@@ -135,6 +152,8 @@ func logTotals(log zerolog.Logger, pc port.Config, st port.Status) {
 	log.Info().Str("port", pc.Name).Str("event", "ended").
 		Uint64("from_program", st.Bytes.FromProgram).Uint64("to_program", st.Bytes.ToProgram).
 		Uint64("dropped_closed", st.Bytes.DroppedClosed).Uint64("dropped_flush", st.Bytes.DroppedFlush).Uint64("dropped_unsent", st.Bytes.DroppedUnsent).
+		Uint64("dropped_stale", st.Bytes.DroppedStale).Uint64("dropped_down", st.Bytes.DroppedDown).Uint64("flushed_unsent", st.Bytes.FlushedUnsent).
+		Uint64("dropped_banner", st.DroppedBanner).
 		Uint64("tx_unconfirmed", st.Client.Unconfirmed).Uint64("rx_undelivered", st.Client.Undelivered).Uint64("purged", st.Client.PurgedBytes).
 		Uint64("commands_sent", st.Client.CommandsSent).Uint64("commands_received", st.Client.CommandsReceived).
 		Uint64("unanswered", st.Client.Unanswered).Uint64("dropped_requests", st.Client.DroppedRequests).Uint64("unknown_messages", st.Client.UnknownMessages).

@@ -72,7 +72,7 @@ var remote = rfc2217client.Remote{Host: "host", Port: "2217"}
 
 func TestLogLine(t *testing.T) {
 	var out bytes.Buffer
-	sink := logEvents(zerolog.New(&out), port.Config{Name: "gps", Link: "/dev/ttyGPS", Remote: remote})
+	sink := logEvents(zerolog.New(&out), port.Config{Name: "gps", Links: []string{"/dev/ttyGPS"}, Remote: remote})
 	sink(port.Event{
 		Time: time.Unix(1, 0), Port: "gps", Kind: port.KindDisconnected, New: "1s", Err: errors.New("connection\nrefused"), Text: "more",
 	})

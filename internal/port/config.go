@@ -77,8 +77,9 @@ func ParsePurge(s string) (Purge, error) {
 // Config is one port's configuration, validated.
 type Config struct {
 	Name             string
-	Link             string // absolute or relative path; empty: no link
-	RunDir           string // where locks are
+	Links            []string // absolute or relative paths, each once
+	Overlay          string   // a tty node to put the port over; empty: none
+	RunDir           string   // where locks are
 	Remote           rfc2217client.Remote
 	Line             comport.State // --line; zero: none
 	Connect          Connect
@@ -90,12 +91,15 @@ type Config struct {
 	Purge            Purge
 	UID, GID         int // -1: left as they are
 	Mode             os.FileMode
-	Signature        string // what a server is told that asks who this is
+	Policy
+	Signature string // what a server is told that asks who this is
 
 	// Dialer connects to Remote.
 	Dialer rfc2217client.Dialer
 	// Dial replaces the Dialer: the embedded server.
 	Dial func(ctx context.Context, r rfc2217client.Remote) (net.Conn, error)
+	// Failed is called when the port cannot be served any longer; on the loop.
+	Failed func(error)
 	// Events receives what happens; it is called on the loop and must not block.
 	Events func(Event)
 	// Trace, if set, receives all that passes on the wire.

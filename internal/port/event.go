@@ -25,9 +25,14 @@ const (
 	KindPurged       Kind = "purged"       // a flush was passed on [→ what]
 	KindSuspended    Kind = "suspended"    // the server holds the output
 	KindResumed      Kind = "resumed"
-	KindDropped      Kind = "dropped"    // bytes were dropped [→ how many]
-	KindNewTTY       Kind = "new-tty"    // another pseudo-terminal took the place [old → new]
-	KindTTYFailed    Kind = "tty-failed" // Err
+	KindDropped      Kind = "dropped"       // bytes were dropped [→ how many]
+	KindNewTTY       Kind = "new-tty"       // another pseudo-terminal took the place [old → new]
+	KindHungUp       Kind = "hung-up"       // programs were made to see an unplugged adapter [tty → tty], Err says why
+	KindMismatch     Kind = "mismatch"      // the server speaks another protocol [protocol → protocol]
+	KindGaveUp       Kind = "gave-up"       // as many tries as allowed have failed: Err
+	KindNameFailed   Kind = "name-failed"   // a link or overlay does not lead to the tty; tried again [name → tty]
+	KindNameRestored Kind = "name-restored" // and now it does [name → tty]
+	KindTTYFailed    Kind = "tty-failed"    // Err
 )
 
 // Event is one thing that happened to a port.

@@ -21,7 +21,7 @@ type Port struct {
 	cfg     Config
 	loop    *evloop.Loop
 	watcher *pty.Watcher
-	link    *pty.Link // nil: none
+	names   names
 	tty     *terminal
 	mirror  *termiosmirror.Mirror
 	client  *rfc2217client.Client
@@ -33,50 +33,58 @@ type Port struct {
 	modem      comport.ModemState
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
+	drainTimer evloop.Timer // until what is in flight at the end is looked at again
 	showTimer  evloop.Timer // until the tty is told what the server said
 	show       comport.State
 	poll       poll
-	early      []byte // the first bytes of a connection that is not up yet
+	greeting   greeting
+	purgeDue   comport.Purge // at the next connection
+	toldLost   uint64        // bytes written during outages and dropped, of which was told
 	lastErr    error
 	reasons    []string // told since the last connection
 	degraded   bool     // the server does not speak what it was to speak, and that was told
 }
 
-// Open makes the tty and the link of a port. Nothing is connected before Start.
+// Open makes the tty and the names of a port. Nothing is connected before Start.
 // Errors are for the user: they name what was done to what.
 func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line)}
 	if p.cfg.Events == nil {
 		p.cfg.Events = func(Event) {}
 	}
-	var err error
-	if cfg.Link != "" {
-		if p.link, err = pty.ClaimLink(cfg.Link, cfg.RunDir); err != nil {
-			return nil, err
-		}
+	p.startLines()
+	if err := p.claimNames(); err != nil {
+		return nil, err
 	}
 	if err := p.openTTY(); err != nil {
-		if p.link != nil {
-			_ = p.link.Release()
-		}
-		return nil, err
+		return nil, errors.Join(err, p.names.release())
 	}
 	p.client = rfc2217client.New(rfc2217client.Config{
 		Remote:           cfg.Remote,
 		RetryMin:         cfg.RetryMin,
 		RetryMax:         cfg.RetryMax,
+		Tries:            cfg.Tries,
+		DeadAfter:        cfg.DeadAfter,
+		Probe:            cfg.Probe,
 		NegotiateTimeout: cfg.NegotiateTimeout,
+		RequireRFC2217:   cfg.RequireRFC2217,
+		PlainCR:          cfg.PlainCR,
+		Suspend:          cfg.Suspend,
 		Signature:        cfg.Signature,
 		Trace:            cfg.Trace,
 		Dial:             p.dial(),
 	}, loop, (*handler)(p))
-	p.bridge = bridge.New(bridge.Config{Settle: cfg.Settle}, loop, p.tty, p.client, (*owner)(p))
-	p.emit(Event{Kind: KindReady, Old: cfg.Link, New: p.tty.master.Path()})
+	bc := bridge.Config{Settle: cfg.Settle, StaleAfter: cfg.StaleAfter, DiscardDown: cfg.Discard}
+	if cfg.Pace {
+		bc.Pace = p.paceLine
+	}
+	p.bridge = bridge.New(bc, loop, p.tty, p.client, (*owner)(p))
+	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.master.Path()})
 	p.warnUnverified()
 	return p, nil
 }
 
-// openTTY makes a pseudo-terminal and moves the link to it.
+// openTTY makes a pseudo-terminal and moves the names to it.
 func (p *Port) openTTY() error {
 	m, err := pty.Open(pty.Options{UID: p.cfg.UID, GID: p.cfg.GID, Mode: p.cfg.Mode})
 	if err != nil {
@@ -106,10 +114,10 @@ func (p *Port) openTTY() error {
 	if err := p.watcher.Add(m, p.wake); err != nil {
 		return fail(err)
 	}
-	if p.link != nil {
-		if err := p.link.Point(m.Path()); err != nil {
-			return fail(err)
-		}
+	if p.tty != nil {
+		p.moveNames(m.Path())
+	} else if err := p.names.point(m.Path()); err != nil {
+		return fail(err)
 	}
 	p.tty = t
 	p.mirror.Start(p.termios)
@@ -125,20 +133,39 @@ func (p *Port) Start() {
 	p.wake() // a program may have been quick
 }
 
-// Close ends the connection and the tty, and removes the link.
+// Drain gives the output in flight its time before Close, and calls done when it
+// is delivered, cannot be, or the time is over.
+func (p *Port) Drain(done func()) {
+	if p.open {
+		p.dropLines() // for the programs on it this will be a hang-up
+	}
+	tries := 0
+	var look func()
+	look = func() {
+		p.drainTimer = nil
+		if !p.client.Up() || p.waiting() == 0 || tries >= drainTries || p.cfg.Drain == 0 {
+			done()
+			return
+		}
+		tries++
+		p.pump()
+		p.drainTimer = p.loop.AfterFunc(p.cfg.Drain/drainTries, look)
+	}
+	look()
+}
+
+// Close ends the connection and the tty, and removes the names.
 func (p *Port) Close() error {
 	stop(&p.closeTimer)
+	stop(&p.drainTimer)
 	stop(&p.showTimer)
 	p.poll.stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
+	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.watcher.Remove(p.tty.master)
-	// The link first: no program can open a tty that is about to go.
-	var err error
-	if p.link != nil {
-		err = p.link.Release()
-	}
-	return errors.Join(err, p.tty.close())
+	// The names first: no program can open a tty that is about to go.
+	return errors.Join(p.names.release(), p.tty.close())
 }
 
 func stop(t *evloop.Timer) {
@@ -242,6 +269,8 @@ func (p *Port) opened(st pty.Status) {
 	p.tty.unpark()
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
+	p.raiseLines()
+	p.purgeOnOpen()
 	p.client.Start() // at once, also when it is waiting to try again
 	if st != 0 {
 		p.bridge.Note(bridge.Note(st))
@@ -251,7 +280,8 @@ func (p *Port) opened(st pty.Status) {
 }
 
 func (p *Port) closed() {
-	p.open = false
+	p.open, p.purgeDue = false, 0
+	p.dropLines()
 	p.bridge.Closed()
 	p.poll.stop()
 	p.tty.park()
@@ -290,19 +320,17 @@ func (p *Port) reclaim() {
 	p.replaceTTY(why)
 }
 
-// Output in flight when the last program closes the port is given some time: the
-// connection is not ended before it is sent, or drainTries have passed.
-const (
-	drainInterval = closeDrain / drainTries
-	drainTries    = 50
-)
+// Output in flight when the last program closes the port is given Drain: the
+// connection is not ended before it is sent, or so much time has passed. It is
+// looked at so many times meanwhile.
+const drainTries = 50
 
 func (p *Port) endConnection() {
 	p.closeTimer = nil
-	if p.waiting() > 0 && p.closeTries < drainTries {
+	if p.waiting() > 0 && p.closeTries < drainTries && p.cfg.Drain > 0 {
 		p.closeTries++
 		p.pump()
-		p.closeTimer = p.loop.AfterFunc(drainInterval, p.endConnection)
+		p.closeTimer = p.loop.AfterFunc(p.cfg.Drain/drainTries, p.endConnection)
 		return
 	}
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was closed and the access server cannot be reached")
@@ -317,18 +345,28 @@ func (p *Port) dropped(n int, why string) {
 }
 
 // replaceTTY puts a fresh pseudo-terminal in the place of one that cannot be
-// opened any more. The link moves first: at no moment does it lead nowhere.
+// opened any more.
 func (p *Port) replaceTTY(why error) {
+	old := p.tty.master.Path()
+	if p.renewTTY(why) {
+		p.emit(Event{Kind: KindNewTTY, Old: old, New: p.tty.master.Path(), Err: why})
+	}
+}
+
+// renewTTY puts a fresh pseudo-terminal in the place of the present one, and
+// reports whether it could. The link moves first: at no moment does it lead
+// nowhere.
+func (p *Port) renewTTY(why error) bool {
 	old := p.tty
 	if err := p.openTTY(); err != nil {
 		p.ttyFailed(fmt.Errorf("%w, and there is no other: %w", why, err))
-		return
+		return false
 	}
 	p.dropped(p.bridge.SetTTY(p.tty), "bytes were never sent: the pseudo-terminal they were written to could not be kept")
 	p.left = 0
 	p.watcher.Remove(old.master)
 	_ = old.close()
-	p.emit(Event{Kind: KindNewTTY, Old: old.master.Path(), New: p.tty.master.Path(), Err: why})
+	return true
 }
 
 func (p *Port) ttyFailed(err error) { p.emit(Event{Kind: KindTTYFailed, Err: err}) }

@@ -49,7 +49,7 @@ func newRig(t *testing.T, faults rfc2217test.Faults, change func(*Config)) *rig 
 	var wg sync.WaitGroup
 	cfg := Config{
 		Name: "test", UID: -1, GID: -1, Mode: 0o600,
-		RetryMin: 10 * time.Millisecond, RetryMax: 10 * time.Millisecond,
+		RetryMin: 10 * time.Millisecond, RetryMax: 10 * time.Millisecond, Policy: Policy{Drain: 5 * time.Second},
 		Remote: rfc2217client.Remote{Host: "simulated", Port: "2217"},
 		Dial: func(context.Context, rfc2217client.Remote) (net.Conn, error) {
 			near, far := net.Pipe()
@@ -318,13 +318,13 @@ func TestStatus(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(dir, "tty")
 	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
-		cfg.Link, cfg.RunDir, cfg.Connect = link, filepath.Join(dir, "run"), ConnectAlways
+		cfg.Links, cfg.RunDir, cfg.Connect = []string{link}, filepath.Join(dir, "run"), ConnectAlways
 		cfg.Line = comport.State{DataSize: 7, Parity: comport.ParityEven}
 	})
 	r.await(KindConnected)
 	r.eventually("the settings are acknowledged", func() bool { return r.status().Reported.DataSize == 7 })
 	s := r.status()
-	if s.Name != "test" || s.Link != link || s.Remote != "rfc2217://simulated:2217" || s.Open || !s.Up || s.Mode != rfc2217client.ModeComPort {
+	if s.Name != "test" || len(s.Links) != 1 || s.Links[0] != link || s.Remote != "rfc2217://simulated:2217" || s.Open || !s.Up || s.Mode != rfc2217client.ModeComPort {
 		t.Errorf("closed: %+v", s)
 	}
 	if target, err := os.Readlink(link); err != nil || target != s.TTY {
@@ -367,18 +367,18 @@ func TestOpenFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := descriptors(t)
-	cfg := Config{Name: "test", UID: -1, GID: -1, RunDir: run, Link: file}
+	cfg := Config{Name: "test", UID: -1, GID: -1, RunDir: run, Links: []string{file}}
 	if _, err := Open(cfg, loop, watcher); !errors.Is(err, pty.ErrLinkTaken) {
 		t.Errorf("error %v, want ErrLinkTaken", err)
 	}
 	if b, err := os.ReadFile(file); string(b) != "precious" {
 		t.Errorf("the file holds %q, %v", b, err)
 	}
-	cfg.Link, cfg.RunDir = filepath.Join(dir, "tty"), file
+	cfg.Links, cfg.RunDir = []string{filepath.Join(dir, "tty")}, file
 	if _, err := Open(cfg, loop, watcher); !errors.Is(err, pty.ErrLinkUnusable) {
 		t.Errorf("error %v, want ErrLinkUnusable", err)
 	}
-	if _, err := os.Lstat(cfg.Link); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(cfg.Links[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a link is left: %v", err)
 	}
 	if after := descriptors(t); after != before {

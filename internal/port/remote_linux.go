@@ -1,18 +1,16 @@
 package port
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/termiosmirror"
 )
-
-// closeDrain is how long output in flight at the last close is waited for.
-const closeDrain = 5 * time.Second
 
 // handler is the Port as its client knows it.
 type handler Port
@@ -23,13 +21,17 @@ var _ rfc2217client.Handler = (*handler)(nil)
 // any byte, and asks for what nobody set.
 func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
-	p.lastErr, p.reasons, p.early = nil, nil, p.early[:0]
+	p.lastErr, p.reasons = nil, nil
+	p.greeting.up()
 	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
 	p.warnUnverified()
 	if m == rfc2217client.ModeComPort {
 		p.bridge.ForgetChanges()
 		p.client.Request(p.opening()...)
 	}
+	p.purgeDue = 0
+	p.bridge.LinkUp()
+	p.tellLost()
 	p.pump()
 }
 
@@ -51,27 +53,24 @@ func (p *Port) opening() []comport.Message {
 	if want.StopSize == 0 {
 		messages = append(messages, comport.SetStopSize{})
 	}
+	if p.cfg.SetModemMask {
+		messages = append(messages, comport.SetModemStateMask{Mask: p.cfg.ModemMask})
+	}
+	if p.purgeDue != 0 {
+		// Last: what waits at the server was received with other settings.
+		messages = append(messages, comport.PurgeData{What: p.purgeDue})
+	}
 	return messages
 }
 
 // Received hands serial data to the program.
 func (h *handler) Received(data []byte) int {
 	p := (*Port)(h)
-	if room := maxEarly - len(p.early); room > 0 && !p.client.Up() {
-		p.early = append(p.early, data[:min(room, len(data))]...)
+	if !p.greeting.serial(data, &p.cfg, p.emit) {
+		return len(data)
 	}
 	return p.bridge.Received(data)
 }
-
-// ErrInUse means that the access server has another client on its port, and says so.
-var ErrInUse = errors.New(`the port is in use: the access server says "` + inUse + `"`)
-
-// inUse is what ser2net tells, as plain text, and then closes.
-const inUse = "Port already in use"
-
-// maxEarly is how much of what comes before a connection is up is looked at, in
-// bytes.
-const maxEarly = 64
 
 // maxReasons is how many reasons for one outage are told.
 const maxReasons = 8
@@ -82,16 +81,23 @@ func (h *handler) Sendable() { (*Port)(h).pump() }
 // Disconnected keeps the program waiting, and forgets what the connection knew.
 func (h *handler) Disconnected(err error, retry time.Duration) {
 	p := (*Port)(h)
+	wasUp := p.greeting.over
 	p.bridge.LinkLost()
 	p.modem = 0
-	if bytes.Contains(p.early, []byte(inUse)) {
-		err = ErrInUse // how the connection ended then matters no more
-	}
-	if looksLikeTLS(p.early) {
-		err = speaksTLS(p.cfg.Remote, err)
-	}
-	p.early = p.early[:0]
-	if retry < 0 {
+	err = p.greeting.explain(&p.cfg, err)
+	p.greeting.begin()
+	p.lastErr = err
+	switch {
+	case errors.Is(err, rfc2217client.ErrNoMoreTries):
+		p.bridge.LinkUnwanted()
+		p.emit(Event{Kind: KindGaveUp, Err: err, Text: p.cfg.Remote.String()})
+		if p.cfg.Failed != nil {
+			p.cfg.Failed(fmt.Errorf("port %s: %w; raise --retries, or leave it away to try without end", p.cfg.Name, err))
+		}
+		return
+	case retry < 0:
+		p.lastErr = nil
+		p.bridge.LinkUnwanted()
 		p.emit(Event{Kind: KindStopped})
 		return
 	}
@@ -104,7 +110,10 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 			Text: p.cfg.Remote.String(),
 		})
 	}
-	p.lastErr = err
+	if wasUp && p.cfg.OnLoss == OnLossHangup {
+		p.hangUp(err)
+	}
+	p.pump() // what the program has written begins to age
 }
 
 // Event takes what the server said or failed to say.
@@ -144,8 +153,10 @@ func (p *Port) modemState(now comport.ModemState) {
 	if now == p.modem {
 		return
 	}
-	p.emit(Event{Kind: KindModemState, Old: p.modem.String(), New: now.String()})
+	before := p.modem
+	p.emit(Event{Kind: KindModemState, Old: before.String(), New: now.String()})
 	p.modem = now
+	p.carrier(before, now)
 }
 
 // reported compares what the server said with what was asked.
@@ -185,20 +196,23 @@ func (p *Port) reported(got, request comport.Message) {
 
 // Status is a snapshot of a port.
 type Status struct {
-	Name, Link, TTY, Remote string
-	Open                    bool
-	Mode                    rfc2217client.Mode
-	Up, Suspended           bool
-	Wanted, Reported        comport.State
-	ModemState              comport.ModemState
-	Bytes                   Bytes
-	Client                  rfc2217client.Counters
-	LastError               error
+	Name, TTY, Remote string
+	Links             []string // absolute paths
+	Overlay           string   // the node's path, symbolic links resolved; empty: none
+	Open              bool
+	Mode              rfc2217client.Mode
+	Up, Suspended     bool
+	Wanted, Reported  comport.State
+	ModemState        comport.ModemState
+	Bytes             Bytes
+	DroppedBanner     uint64 // said by the server, and no serial data
+	Client            rfc2217client.Counters
+	LastError         error
 }
 
 // Bytes counts the serial data at the tty.
 type Bytes struct {
-	FromProgram, ToProgram, DroppedClosed, DroppedFlush, DroppedUnsent uint64
+	FromProgram, ToProgram, DroppedClosed, DroppedFlush, DroppedUnsent, DroppedStale, DroppedDown, FlushedUnsent uint64
 }
 
 // Status takes a snapshot.
@@ -207,10 +221,17 @@ func (p *Port) Status() Status {
 		Name: p.cfg.Name, TTY: p.tty.master.Path(), Remote: p.cfg.Remote.String(),
 		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(),
 		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
-		Bytes: Bytes(p.bridge.Counters()), Client: p.client.Counters(), LastError: p.lastErr,
+		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped, Client: p.client.Counters(), LastError: p.lastErr,
 	}
-	if p.link != nil {
-		s.Link = p.link.Path()
-	}
+	s.Links, s.Overlay = p.names.paths()
 	return s
+}
+
+// tellLost tells, once an outage, of the bytes that waited too long.
+func (p *Port) tellLost() {
+	total := p.bridge.Counters().DroppedStale + p.bridge.Counters().DroppedDown
+	if n := total - p.toldLost; n > 0 {
+		p.toldLost = total
+		p.emit(Event{Kind: KindDropped, New: strconv.FormatUint(n, 10), Text: "bytes were never sent: they were written while there was no connection (--stale-after, --while-down)"})
+	}
 }

@@ -88,8 +88,13 @@ func (p *Port) flushed(st pty.Status) {
 	}
 	if st&pty.StatusFlushWrite != 0 && p.cfg.Purge == PurgeBoth {
 		what |= comport.PurgeTransmit
+		p.bridge.FlushUnsent()
 	}
-	if what == 0 || p.client.Mode() != rfc2217client.ModeComPort {
+	if what == 0 {
+		return
+	}
+	if p.client.Mode() != rfc2217client.ModeComPort {
+		p.purgeDue |= what & comport.PurgeReceive // what the server holds will be as old when there is a connection
 		return
 	}
 	p.client.Request(comport.PurgeData{What: what})
@@ -150,4 +155,29 @@ func (p *Port) showNow() {
 	p.termios = t
 	p.mirror.Shown(t)
 	p.emit(Event{Kind: KindShown, New: show.String()})
+}
+
+// purgeOnOpen has what the server still holds for nobody dropped, if that is
+// wanted.
+func (p *Port) purgeOnOpen() {
+	if !p.cfg.PurgeOnOpen {
+		return
+	}
+	if p.client.Mode() != rfc2217client.ModeComPort {
+		p.purgeDue = comport.PurgeReceive
+		return
+	}
+	p.client.Request(comport.PurgeData{What: comport.PurgeReceive})
+	p.emit(Event{Kind: KindPurged, New: comport.PurgeReceive.String()})
+}
+
+// paceLine is the line that output is to be as slow as: as the remote UART is set
+// or, where nobody can say, as the program has set its tty.
+func (p *Port) paceLine() comport.State {
+	line := p.mirror.Want()
+	if line.BaudRate == 0 {
+		line.BaudRate = termiosmirror.Speed(p.termios)
+	}
+	merge(&line, p.client.Effective())
+	return line
 }

@@ -1,0 +1,47 @@
+package port
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// hangUp has the programs on the port see what an unplugged adapter looks like:
+// end of file, EIO, and SIGHUP for a session leader whose terminal it is. Whoever
+// opens the port again finds it as it was.
+func (p *Port) hangUp(why error) {
+	if !p.open {
+		return
+	}
+	stop(&p.showTimer)
+	p.show = comport.State{}
+	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was hung up")
+	old := p.tty.master.Path()
+	if p.hasOverlay() {
+		// A mount cannot be moved without a moment in which the node below is seen,
+		// so the tty stays and only those who have it open go.
+		if err := p.tty.master.Hangup(); err != nil {
+			p.ttyFailed(err)
+			return
+		}
+		p.tty.park()
+	} else if !p.renewTTY(why) {
+		return
+	}
+	p.emit(Event{Kind: KindHungUp, Old: old, New: p.tty.master.Path(), Err: why})
+	p.closed()
+}
+
+// carrier acts on a change of DCD.
+func (p *Port) carrier(before, now comport.ModemState) {
+	if !p.cfg.DCDHangup || before&comport.ModemDCD == 0 || now&comport.ModemDCD != 0 {
+		return
+	}
+	if p.look(); p.termios.Cflag&unix.CLOCAL == 0 {
+		p.hangUp(errCarrier)
+	}
+}
+
+var errCarrier = fmt.Errorf("the remote UART has lost its carrier (DCD) and CLOCAL is off")

@@ -1,0 +1,42 @@
+package port
+
+import (
+	"cmp"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// startLines gives the lines what they are before a program has opened the port.
+func (p *Port) startLines() {
+	dtr, rts := p.cfg.DTR, p.cfg.RTS
+	if p.cfg.Lines == LinesRaise {
+		dtr, rts = cmp.Or(dtr, comport.ControlDTROff), cmp.Or(rts, comport.ControlRTSOff)
+	}
+	p.mirror.SetLines(dtr, rts)
+}
+
+// raiseLines is for the first open.
+func (p *Port) raiseLines() {
+	if p.cfg.Lines != LinesRaise {
+		return
+	}
+	p.setLines(cmp.Or(p.cfg.DTR, comport.ControlDTROn), cmp.Or(p.cfg.RTS, comport.ControlRTSOn))
+}
+
+// dropLines is for the last close: after the bytes that are in front of it.
+func (p *Port) dropLines() {
+	if p.cfg.Lines == LinesRaise && p.termios.Cflag&unix.HUPCL != 0 {
+		p.setLines(comport.ControlDTROff, comport.ControlRTSOff)
+	}
+}
+
+func (p *Port) setLines(dtr, rts comport.Control) {
+	p.mirror.SetLines(dtr, rts)
+	if p.client.Mode() == rfc2217client.ModeComPort {
+		p.bridge.Change(p.mirror.Want())
+		p.bridge.Pump()
+	}
+}
