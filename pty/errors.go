@@ -26,6 +26,8 @@ var (
 	ErrLinkServed = errors.New("the link is served by another process")
 	// ErrLinkUnusable: the path or its directory cannot hold a link.
 	ErrLinkUnusable = errors.New("no link can be made there")
+	// ErrNotTTY: an overlay was asked for over something else than a tty.
+	ErrNotTTY = errors.New("it is not a tty")
 )
 
 var errShortBuffer = errors.New("buffer shorter than two bytes")
@@ -85,6 +87,46 @@ func (e *LinkError) Error() string {
 
 // Unwrap returns Kind and Err.
 func (e *LinkError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// OverlayError says in three parts why a tty node could not be claimed, covered
+// or released. Kind is one of ErrNotTTY, ErrNotPermitted, ErrLinkTaken,
+// ErrLinkServed and ErrLinkUnusable; both Kind and Err are found by errors.Is
+// and errors.As.
+type OverlayError struct {
+	// Op is what was being done: "claim", "point" or "release".
+	Op string
+	// Path is the node's, absolute and without symbolic links once it was found.
+	Path string
+	// Found is what stood in the way: "it is a regular file".
+	Found string
+	// Advice is what to do next.
+	Advice string
+	// Kind is the sentinel to decide by.
+	Kind error
+	// Err is the system's error, nil if none was involved.
+	Err error
+}
+
+// Error implements error.
+func (e *OverlayError) Error() string {
+	verb := "put the port over "
+	if e.Op == "release" {
+		verb = "take the port off "
+	}
+	s := "cannot " + verb + e.Path + ": " + e.Found
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s + "; " + e.Advice
+}
+
+// Unwrap returns Kind and Err.
+func (e *OverlayError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Kind}
 	}

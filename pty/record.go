@@ -13,7 +13,8 @@ import (
 const recordVersion = 1
 
 // maxRecord bounds what is read from a lock file: three paths of PATH_MAX
-// bytes, each of which JSON may write as \u00XX, and change.
+// bytes, each of which JSON may write as \u00XX, and change; or one, and
+// maxStacked of pseudo-terminals.
 const maxRecord = 96 << 10
 
 // record is what a lock file holds, so that the next process can tell a link
@@ -23,7 +24,10 @@ type record struct {
 	// Link is the absolute path of the link.
 	Link string `json:"link"`
 	// Targets are what the link may point to: one, or two while it is moved.
+	// Of an overlay there may be more, one on top of the other.
 	Targets []string `json:"targets"`
+	// Overlay: the link is a tty node, and the targets are mounted over it.
+	Overlay bool `json:"overlay,omitempty"`
 	// PID serves the link, for messages only: the lock says whether it lives.
 	PID int `json:"pid"`
 }
@@ -53,5 +57,5 @@ func (r record) marshal() ([]byte, error) {
 
 // owns reports that a link at path that points to target is the record's.
 func (r record) owns(path, target string) bool {
-	return r.Link == path && slices.Contains(r.Targets, target)
+	return !r.Overlay && r.Link == path && slices.Contains(r.Targets, target)
 }
