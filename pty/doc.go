@@ -79,5 +79,6 @@
 //
 // A [Link] is the name programs use. It is claimed under a lock, so that two
 // processes never serve one name, replaced atomically, and removed only while
-// it is still ours.
+// it is still ours. An [Overlay] is the other way round: a name that is there
+// already, that of a tty node, is covered with the port by a bind mount.
 package pty

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 
 func TestEveryField(t *testing.T) {
 	c, err := Port{
-		Remote: "tcp://[2001:db8::1]:4000", Name: "gps-1", Links: []string{"/dev/ttyGPS"}, Line: "1200-7E2", Connect: "always",
+		Remote: "tcp://[2001:db8::1]:4000", Name: "gps-1", Links: []string{"/dev/ttyGPS", "a,b"}, Overlay: "/dev/ttyS0", Line: "1200-7E2", Connect: "always",
 		CloseDelay: "0", Retry: "20ms", RetryMax: "1m", NegotiateTimeout: "1500ms", Settle: "0", Purge: "both",
 		Owner: "0", Group: "5", Mode: "0640", RunDir: "/tmp/run",
 	}.Validate()
@@ -61,7 +61,7 @@ func TestEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := port.Config{
-		Name: "gps-1", Links: []string{"/dev/ttyGPS"}, RunDir: "/tmp/run",
+		Name: "gps-1", Links: []string{"/dev/ttyGPS", "a,b"}, Overlay: "/dev/ttyS0", RunDir: "/tmp/run",
 		Remote:  rfc2217client.Remote{Protocol: rfc2217client.ProtocolRaw, Host: "2001:db8::1", Port: "4000"},
 		Line:    comport.State{BaudRate: 1200, DataSize: 7, Parity: comport.ParityEven, StopSize: comport.StopSize2},
 		Connect: port.ConnectAlways, CloseDelay: 0, RetryMin: 20 * time.Millisecond, RetryMax: time.Minute,
@@ -112,6 +112,12 @@ func TestErrors(t *testing.T) {
 		{"--name", "zwölf", with(func(p *Port) { p.Name = "zwölf" }), "letters"},
 		{"--name", strings.Repeat("x", 65), with(func(p *Port) { p.Name = strings.Repeat("x", 65) }), "64"},
 		{"--link", "dir/", with(func(p *Port) { p.Links = []string{"dir/"} }), "slash"},
+		{"--link", "b/", with(func(p *Port) { p.Links = []string{"a", "b/"} }), "slash"},
+		{"--link", "a", with(func(p *Port) { p.Links = []string{"a", "b", "a"} }), "once"},
+		{"--link", "/dev/../dev/x", with(func(p *Port) { p.Links = []string{"/dev/x", "/dev/../dev/x"} }), "once"},
+		{"--link", "/proc/self/cwd/x", with(func(p *Port) { p.Links = []string{"x", "/proc/self/cwd/x"} }), "once"},
+		{"--overlay", "/dev/ttyS0/", with(func(p *Port) { p.Overlay = "/dev/ttyS0/" }), "ttyS0"},
+		{"--overlay", "/dev/ttyS0", with(func(p *Port) { p.Links, p.Overlay = []string{"a", "/dev/ttyS0"}, "/dev/ttyS0" }), "--link"},
 	} {
 		t.Run(c.setting+" "+c.value, func(t *testing.T) {
 			_, err := c.port.Validate()
@@ -161,6 +167,8 @@ func TestNames(t *testing.T) {
 		{Port{Remote: "host", Links: []string{"/dev/ttyGPS"}}, "ttyGPS"},
 		{Port{Remote: "host", Links: []string{"tty"}}, "tty"},
 		{Port{Remote: "host", Links: []string{"/dev/ttyGPS"}, Name: "mine"}, "mine"},
+		{Port{Remote: "host", Links: []string{"/dev/ttyB", "/dev/ttyA"}, Overlay: "/dev/ttyS0"}, "ttyB"},
+		{Port{Remote: "host", Overlay: "/dev/ttyS0"}, "ttyS0"},
 		{Port{Remote: "sim:gps"}, "sim-gps"},
 		{Port{Remote: "192.0.2.7:4000"}, "192.0.2.7-4000"},
 		{Port{Remote: "[2001:db8::1]"}, "2001-db8--1-2217"},
