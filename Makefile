@@ -36,6 +36,10 @@ stress: deps ## everything twenty times, under the race detector and on one proc
 	VCOMD_TEST_REQUIRE=all $(GO) test -race -count=20 -timeout 120m ./...
 	VCOMD_TEST_REQUIRE=all GOMAXPROCS=1 $(GO) test -count=20 -timeout 120m ./...
 
+.PHONY: soak
+soak: deps ## thousands of network faults in three minutes: memory, descriptors, goroutines
+	VCOMD_SOAK=1 VCOMD_TEST_REQUIRE=all $(GO) test -count=1 -v -timeout 6m -run 'TestSoak|TestFaultsLeaveNoGoroutine' ./test/integration
+
 .PHONY: lint
 lint: ## gofumpt, vet, and the linters of .golangci.yml
 	$(GO) mod tidy -diff

@@ -7,6 +7,7 @@ packages=(
   gcc libc6-dev            # the bench's C splice loop
   gensio-bin ser2net sredird socat python3-serial
   gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll
+  iproute2 nftables        # networks of the tests' own
 )
 
 missing=()

@@ -336,7 +336,8 @@ func (l *proxyLink) abort() {
 		}
 		l.record.unheard, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
 	})
-	_ = l.client.SetLinger(0) // its close, by serve, is then a reset
+	_ = l.client.SetLinger(0) // a close is then a reset
+	_ = l.client.Close()
 }
 
 // await waits while bytes do not pass. It reports false when none ever will.
