@@ -1,0 +1,236 @@
+package integration
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+)
+
+// The times of these tests: what --dead-after says, and what may come on top of it
+// on a busy machine.
+const (
+	netnsDeadAfter = 6 * time.Second
+	netnsSlack     = 2 * time.Second
+)
+
+// A network that breaks without a word is found to be broken in --dead-after,
+// whether the port is idle or a program is writing, and when it works again, so
+// does the open port.
+func TestNetworkBreaks(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		breaks, mends func(n *network)
+		// hears: what the server sends arrives, and shows that it lives. It sends
+		// again what is not acknowledged, more and more seldom.
+		hears bool
+	}{
+		{
+			"cable pulled here",
+			func(n *network) { n.pull(n.near, "near") },
+			func(n *network) { n.plugIn(n.near, "near"); n.route() },
+			false,
+		},
+		{
+			"cable pulled there",
+			func(n *network) { n.pull(n.far, "far") },
+			func(n *network) { n.plugIn(n.far, "far") },
+			false,
+		},
+		{
+			"packets to the server dropped",
+			func(n *network) { n.drop(n.far, nearAddress) },
+			func(n *network) { n.admit(n.far) },
+			true,
+		},
+		{
+			"packets from the server dropped",
+			func(n *network) { n.drop(n.near, serverAddress) },
+			func(n *network) { n.admit(n.near) },
+			false,
+		},
+		{
+			"packets dropped both ways",
+			func(n *network) { n.drop(n.far, nearAddress); n.drop(n.near, serverAddress) },
+			func(n *network) { n.admit(n.near); n.admit(n.far) },
+			false,
+		},
+		{
+			"route gone",
+			func(n *network) { n.noRoute() },
+			func(n *network) { n.route() },
+			true,
+		},
+	} {
+		for _, writing := range []bool{false, true} {
+			name := c.name + ", idle"
+			if writing {
+				name = c.name + ", writing"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				n := newNetwork(t)
+				// Of a client that has vanished a server learns late, or never: this one
+				// takes the next one nevertheless.
+				s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}})
+				b := newBroken(t, n, s, writing)
+				c.breaks(n)
+				limit := netnsDeadAfter
+				if c.hears && writing {
+					limit += netnsDeadAfter + netnsDeadAfter/2
+				}
+				b.found(limit)
+				c.mends(n)
+				b.worksAgain()
+			})
+		}
+	}
+}
+
+// A server that loses its power and comes back with the same address, and knows
+// nothing of the connection.
+func TestServerHostReplaced(t *testing.T) {
+	for _, writing := range []bool{false, true} {
+		name := map[bool]string{false: "idle", true: "writing"}[writing]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t)
+			uart := &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}
+			s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: uart})
+			b := newBroken(t, n, s, writing)
+			n.replaceServer()
+			b.simulated, _ = n.serve(&rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}})
+			b.found(netnsDeadAfter)
+			b.worksAgain()
+		})
+	}
+}
+
+// broken is a port of vcomd's whose network breaks.
+type broken struct {
+	*simulated
+	*vcomd
+	t       *testing.T
+	program *numbering // nil: idle
+	since   time.Time
+}
+
+// recordOnWire is the size of a numbering program's record with its escapes.
+const recordOnWire = recordSize + 2
+
+// brokenSpeed is what the program of these tests asks for, in bit/s.
+const brokenSpeed = 1_500_000
+
+func newBroken(t *testing.T, n *network, s *simulated, writing bool) *broken {
+	t.Helper()
+	v := n.start(s.addr, "--retry", "20ms", "--retry-max", "100ms", "--dead-after", netnsDeadAfter.String(), "--log-level", "debug")
+	b := &broken{simulated: s, vcomd: v, t: t}
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	setSpeed(t, tty, brokenSpeed)
+	s.awaitSpeed(t, brokenSpeed)
+	b.echoes(tty.Name())
+	if writing {
+		b.program = startNumbering(t, v.link)
+		b.program.flowsAgain("at the start")
+		return b
+	}
+	n.quiet(n.near)
+	n.quiet(n.far)
+	return b
+}
+
+// echoes checks that a program's bytes come back.
+func (b *broken) echoes(path string) {
+	b.t.Helper()
+	tty := openTTY(b.t, path)
+	defer tty.Close()
+	echo(b.t, tty, allBytes())
+}
+
+// found waits until vcomd has found the connection dead.
+func (b *broken) found(limit time.Duration) {
+	b.t.Helper()
+	begin := time.Now()
+	l := b.waitEvent("disconnected")
+	took := time.Since(begin)
+	b.t.Logf("found after %.1f s: %s", took.Seconds(), l.Err)
+	if took > limit+netnsSlack {
+		b.t.Errorf("the connection was found dead after %v, want %v", took, limit)
+	}
+	b.since = time.Now()
+}
+
+// worksAgain waits for the new connection, and checks the settings at the server
+// and that no byte comes twice, out of order, or is missing without being counted.
+func (b *broken) worksAgain() {
+	b.t.Helper()
+	b.waitEvents("connected", 2)
+	b.t.Logf("connected again %.1f s after that", time.Since(b.since).Seconds())
+	b.awaitSpeed(b.t, brokenSpeed)
+	if b.program == nil {
+		b.echoes(b.link)
+	} else {
+		b.program.flowsAgain("after the outage")
+		b.program.stop()
+		b.program.close()
+	}
+	b.stop(syscall.SIGTERM)
+	total := b.waitEnded()
+	for _, e := range b.uart.Journal() {
+		if e.Kind == rfc2217test.EntryData && e.State.BaudRate != brokenSpeed {
+			b.t.Errorf("%d bytes left at %d bit/s, want %d", len(e.Data), e.State.BaudRate, brokenSpeed)
+		}
+	}
+	if b.program == nil {
+		return
+	}
+	_, missing := inOrder(b.t, "read by the program", b.program.read, b.program.written)
+	unconfirmed := int(total.TxUnconfirmed) * recordSize / recordOnWire //nolint:gosec // far from the limit
+	b.t.Logf("%d of %d bytes are missing, tx_unconfirmed is %d on the wire: %d of the program's",
+		missing, len(b.program.written), total.TxUnconfirmed, unconfirmed)
+	if missing > unconfirmed {
+		b.t.Errorf("%d bytes are missing, but only %d are counted", missing, unconfirmed)
+	}
+	// What was given up must not arrive behind what came after it.
+	if missing < unconfirmed/2 {
+		b.t.Errorf("of %d bytes that were given up %d have arrived after all", unconfirmed, unconfirmed-missing)
+	}
+}
+
+// A server that reads nothing for three times --dead-after is slow, not dead: it
+// keeps its connection and gets every byte.
+func TestClosedWindowIsNotDead(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true}})
+	v := startUntraced(t, s.addr, "--dead-after", netnsDeadAfter.String(), "--log-level", "debug")
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	s.SetFaults(rfc2217test.Faults{Stalled: true})
+	data := pattern(flood/8, 21)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := tty.Write(data)
+		sent <- err
+	}()
+	select {
+	case err := <-sent:
+		t.Fatalf("%d bytes were taken from the program though the server reads none (%v)", len(data), err)
+	case <-time.After(3 * netnsDeadAfter): // what is tested is that nothing happens
+	}
+	if l := v.events("disconnected"); len(l) > 0 {
+		t.Fatalf("disconnected: %s", l[0].Err)
+	}
+	s.SetFaults(rfc2217test.Faults{})
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	s.awaitBytes(t, len(data))
+	if got, want := s.uart.Snapshot().Total.Sum, rfc2217test.Sum(data); got != want {
+		t.Errorf("checksum %08x, want %08x", got, want)
+	}
+	if n := s.Stats().Connections; n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
