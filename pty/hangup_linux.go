@@ -114,6 +114,7 @@ func (m *Master) disconnect(slave *descriptor, arrivals *opens) (early bool, err
 		return false, errors.Join(os.NewSyscallError("TIOCVHANGUP", errno), m.lockExtproc(true))
 	}
 	m.pending = 0
+	m.known = next
 	quick := false
 	if now, _, err := m.look(); err != nil {
 		return false, err

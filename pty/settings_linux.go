@@ -32,6 +32,11 @@ func (m *Master) Exact() bool { return m.lockable && !m.released }
 // Observe at every byte and periodically.
 func (m *Master) Polled() bool { return m.released }
 
+// Settings returns the settings last observed or shown, or put there by Hangup,
+// without EXTPROC. Unlike Observe it does not look: a program's change that is
+// still to be observed is not in them.
+func (m *Master) Settings() unix.Termios { return m.known }
+
 // Observe returns the settings that programs want now, without EXTPROC, and
 // gives EXTPROC up, takes it back or arms it again as they ask for. If a
 // program keeps changing its mind meanwhile, the newest settings seen are

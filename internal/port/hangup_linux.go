@@ -20,13 +20,15 @@ func (p *Port) hangUp(why error) {
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was hung up")
 	old := p.tty.master.Path()
 	if p.hasOverlay() {
-		// A mount cannot be moved without a moment in which the node below is seen,
-		// so the tty stays and only those who have it open go.
+		// Older kernels cannot replace a mount without piling them up, so the tty
+		// stays and only those who have it open go.
 		if err := p.tty.master.Hangup(); err != nil {
 			p.ttyFailed(err)
 			return
 		}
 		p.tty.park()
+		p.termios = p.tty.master.Settings()
+		p.mirror.Start(p.termios)
 	} else if !p.renewTTY(why) {
 		return
 	}
