@@ -37,10 +37,10 @@ func (c *Client) receive() {
 	case errors.Is(err, evloop.ErrWouldBlock):
 		return
 	case errors.Is(err, io.EOF):
-		c.drop(ErrClosedByServer)
+		c.drop(c.unheard(ErrClosedByServer))
 		return
 	case err != nil:
-		c.drop(lost("receive", err))
+		c.drop(c.unheard(lost("receive", err)))
 		return
 	}
 	c.take(n)
@@ -49,11 +49,20 @@ func (c *Client) receive() {
 	}
 }
 
+// unheard adds to the reason for an end what may lie behind it if the server has
+// said nothing at all.
+func (c *Client) unheard(err error) error {
+	if c.watch.any {
+		return err
+	}
+	return closedUnheard(c.cfg.Remote, err)
+}
+
 // take handles what was read into buf.
 func (c *Client) take(n int) {
 	var data []byte
 	c.work(func(now time.Time) {
-		c.watch.heard = now
+		c.watch.heard, c.watch.any = now, true
 		data = c.session.Receive(now, c.buf[:n])
 	})
 	if len(data) > 0 && c.stream != nil {

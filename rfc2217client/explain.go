@@ -71,6 +71,19 @@ func lost(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// closedUnheard explains the end of a connection to a Telnet server that has said
+// nothing: most servers that expect TLS close without a word.
+func closedUnheard(r Remote, err error) error {
+	ended := errors.Is(err, ErrClosedByServer) || errors.Is(err, syscall.ECONNRESET)
+	if !ended || r.TLS || r.Host == "" || r.Protocol == ProtocolRaw {
+		return err
+	}
+	e := &ConnectError{Doing: "talk to " + r.Address(), Found: ErrClosedByServer.Error() + " before it has said anything", Err: err}
+	r.TLS = true
+	e.Hint = "look at its log: it may lack its device, or serve somebody else; if it expects TLS, write " + r.String()
+	return e
+}
+
 // explainTCP explains why there is no TCP connection with who.
 func explainTCP(doing, who string, bind netip.Addr, err error) *ConnectError {
 	e := &ConnectError{Doing: doing, Err: err}

@@ -37,6 +37,7 @@ type watch struct {
 	timer   evloop.Timer
 	waiting time.Time // since when output was seen unacknowledged; zero: it was not
 	heard   time.Time // when something was received
+	any     bool      // something was
 	probed  time.Time // when a Probe was sent that is not answered; zero: there is none
 	answers bool      // the server answers a Probe
 	mute    bool      // it did not, in this connection
