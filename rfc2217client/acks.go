@@ -156,6 +156,7 @@ func (s *Session) encode(out *[]byte, room int, m comport.Message) bool {
 
 // report takes a value that the server told.
 func (s *Session) report(m comport.Message) {
+	s.banner.dropping = false
 	before := s.reported
 	s.reported.Set(m)
 	news := s.reported != before

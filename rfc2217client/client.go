@@ -56,6 +56,7 @@ type Config struct {
 	NegotiateTimeout time.Duration // see SessionConfig
 	RequireRFC2217   bool          // a server that does not speak it is an error
 	PlainCR          bool          // see SessionConfig
+	DropBanner       bool          // see SessionConfig
 	Suspend          bool          // FLOWCONTROL-SUSPEND while Received does not take all
 	Signature        string
 	Trace            func(TraceEntry)
@@ -193,6 +194,7 @@ func (c *Client) dialed(conn net.Conn, err error) {
 		KnownPlain:       c.knownPlain,
 		KnownBinary:      c.knownBinary,
 		PlainCR:          c.cfg.PlainCR,
+		DropBanner:       c.cfg.DropBanner,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
 		Event:            func(ev Event) { c.event(session, ev) },

@@ -49,6 +49,9 @@ const (
 	EventLineState
 	// EventBreak: the server sent IAC BRK.
 	EventBreak
+	// EventBanner: Event.Data was dropped as the server's greeting. It is valid
+	// during the call.
+	EventBanner
 	// EventSuspended and EventResumed: the server stopped and restarted what
 	// this end sends.
 	EventSuspended
@@ -62,6 +65,7 @@ type Event struct {
 	Message comport.Message
 	Request comport.Message
 	Text    string
+	Data    []byte
 }
 
 // Direction of a TraceEntry.
@@ -93,6 +97,7 @@ type Counters struct {
 	BrokenMessages   uint64 // subnegotiations cut short or too long
 	Unanswered       uint64 // requests given up
 	PurgedBytes      uint64 // received after an input flush and before its acknowledgement
+	BannerBytes      uint64 // dropped as the server's greeting
 	Unconfirmed      uint64 // bytes of the wire that were sent, or about to be, when a connection was lost
 	Undelivered      uint64 // serial data received, and not taken by the program when the connection was lost
 	DroppedRequests  uint64 // requests that there was no room for: the server is suspended or does not read
@@ -109,6 +114,7 @@ func (c *Counters) add(o Counters) {
 	c.BrokenMessages += o.BrokenMessages
 	c.Unanswered += o.Unanswered
 	c.PurgedBytes += o.PurgedBytes
+	c.BannerBytes += o.BannerBytes
 	c.Unconfirmed += o.Unconfirmed
 	c.Undelivered += o.Undelivered
 	c.DroppedRequests += o.DroppedRequests

@@ -265,3 +265,48 @@ func TestPlainCR(t *testing.T) {
 		}
 	}
 }
+
+// TestDropBanner: what comes before the server's first answer is dropped where
+// that is wanted, and so is what comes before plain Telnet is settled.
+func TestDropBanner(t *testing.T) {
+	comPort := agree()
+	telnetOnly := slices.Concat(say(telnet.DONT, telnet.ComPort), say(telnet.DO, telnet.Binary), say(telnet.WILL, telnet.Binary))
+	for name, tt := range map[string]struct {
+		drop   bool
+		pieces [][]byte
+		want   string
+	}{
+		"kept":                   {false, [][]byte{[]byte("banner "), comPort, []byte("data")}, "banner data"},
+		"before the agreement":   {true, [][]byte{[]byte("banner "), comPort, told(comport.SetBaudRate{Rate: 9600}), []byte("data")}, "data"},
+		"after the agreement":    {true, [][]byte{comPort, []byte("banner "), told(comport.SetBaudRate{Rate: 9600}), []byte("data")}, "data"},
+		"all in one":             {true, [][]byte{slices.Concat([]byte("a "), comPort, []byte("b "), told(comport.SetBaudRate{Rate: 9600}), []byte("data"))}, "data"},
+		"plain Telnet":           {true, [][]byte{[]byte("banner "), telnetOnly, []byte("data")}, "data"},
+		"a notification is none": {true, [][]byte{comPort, told(comport.NotifyModemState{State: comport.ModemCTS}), []byte("banner ")}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dropped := 0
+			s := rc.NewSession(rc.SessionConfig{DropBanner: tt.drop, Event: func(ev rc.Event) {
+				if ev.Kind == rc.EventBanner {
+					dropped += len(ev.Data)
+				}
+			}})
+			s.Start(epoch)
+			var got []byte
+			for _, p := range tt.pieces {
+				got = append(got, s.Receive(epoch, slices.Clone(p))...)
+			}
+			if string(got) != tt.want || s.Counters().BannerBytes != uint64(dropped) {
+				t.Errorf("received %q, want %q; %d bytes counted, %d told", got, tt.want, s.Counters().BannerBytes, dropped)
+			}
+		})
+	}
+	// A server that answers nothing is not mute for ever.
+	s := rc.NewSession(rc.SessionConfig{DropBanner: true})
+	s.Start(epoch)
+	s.Receive(epoch, agree())
+	first := string(s.Receive(epoch, []byte("banner")))
+	late := string(s.Receive(epoch.Add(rc.AckGiveUp), []byte("data")))
+	if first != "" || late != "data" {
+		t.Errorf("received %q and %q", first, late)
+	}
+}

@@ -22,6 +22,11 @@ func (s *Session) Receive(now time.Time, p []byte) []byte {
 		case telnet.EventNone:
 			return p[:n]
 		case telnet.EventData:
+			if s.isBanner(now) {
+				s.counters.BannerBytes += uint64(len(ev.Data))
+				s.cfg.Event(Event{Kind: EventBanner, Data: ev.Data})
+				continue
+			}
 			if s.discarding(now) {
 				s.counters.PurgedBytes += uint64(len(ev.Data))
 				continue
@@ -56,6 +61,25 @@ func (s *Session) discarding(now time.Time) bool {
 	}
 	s.purgeUntil = time.Time{}
 	return false
+}
+
+// banner is the greeting of a server that is dropped.
+type banner struct {
+	dropping bool
+	until    time.Time // at the latest; zero: the negotiation is not over
+}
+
+// isBanner reports whether data is the server's own.
+func (s *Session) isBanner(now time.Time) bool {
+	b := &s.banner
+	switch {
+	case !b.dropping || s.mode == ModeNegotiating:
+	case b.until.IsZero():
+		b.until = now.Add(AckGiveUp) // one that answers nothing must not be mute for ever
+	case !now.Before(b.until):
+		b.dropping = false
+	}
+	return b.dropping
 }
 
 func (s *Session) command(c telnet.Command) {

@@ -39,6 +39,10 @@ type SessionConfig struct {
 	// PlainCR: a carriage return goes and comes as it is also where BINARY is not
 	// in effect, as with servers that know nothing of CR NUL.
 	PlainCR bool
+	// DropBanner: what the server says at first is no serial data. With COM-PORT
+	// that ends with its first answer, since servers greet before they work;
+	// otherwise with the negotiation.
+	DropBanner bool
 	// PurgeAcked: an earlier connection saw the server acknowledge a purge.
 	PurgeAcked bool
 	// Signature answers a server that asks for one.
@@ -76,6 +80,7 @@ type Session struct {
 	purgeUntil time.Time     // received data is discarded; zero: it is not
 	purgeAcked bool
 	holding    bool // the server was asked to suspend: see Hold
+	banner     banner
 	counters   Counters
 }
 
@@ -89,6 +94,7 @@ func NewSession(cfg SessionConfig) *Session {
 	}
 	s := &Session{cfg: cfg, neg: telnet.NewNegotiator(), purgeAcked: cfg.PurgeAcked}
 	s.dec.SetBinary(cfg.PlainCR)
+	s.banner.dropping = cfg.DropBanner && cfg.Protocol != ProtocolRaw
 	return s
 }
 
@@ -146,6 +152,9 @@ func (s *Session) setMode(m Mode, why string) {
 		return
 	}
 	s.mode = m
+	if m == ModeTelnet {
+		s.banner.dropping = false
+	}
 	s.cfg.Event(Event{Kind: EventMode, Mode: m, Text: why})
 }
 

@@ -27,11 +27,11 @@ func policyFlags(p *config.Policy) []cli.Flag {
 		text(&p.Lines, "lines", config.DefaultLines, "`WHAT` becomes of DTR and RTS: leave, or raise (up at the first open; down at the last close if HUPCL is set)"),
 		text(&p.DTR, "dtr", "as --lines says", "`STATE` that DTR starts with: on or off"),
 		text(&p.RTS, "rts", "as --lines says", "`STATE` that RTS starts with: on or off"),
-		yesNo(&p.DropBanner, "drop-banner", "drop what the server says before the negotiation is over"),
+		yesNo(&p.DropBanner, "drop-banner", "drop what the server says at first: until its first answer to a command or, without RFC 2217, until the negotiation is over"),
 		yesNo(&p.PurgeOnOpen, "purge-on-open", "have the server drop what it has received before a program opens the port"),
 		yesNo(&p.Pace, "pace", "send no faster than the line's speed"),
 		yesNo(&p.Suspend, "suspend", "use FLOWCONTROL-SUSPEND and -RESUME when the program does not read, besides TCP"),
 		text(&p.ModemMask, "modem-mask", "the server's own", "`MASK` (0 to 255) of the modem lines that the server is to report"),
-		text(&p.CRNUL, "cr-nul", config.DefaultCRNUL, "carriage return goes as CR NUL where BINARY is not agreed (RFC 854): on, or off for a `SERVER` that knows nothing of it"),
+		text(&p.CRNUL, "cr-nul", config.DefaultCRNUL, "carriage return goes as CR NUL where BINARY is not agreed (RFC 854): `STATE` on, or off for a server that knows nothing of it"),
 	}
 }

@@ -23,7 +23,7 @@ type greeting struct {
 	early    []byte
 	over     bool   // the connection is up
 	mismatch bool   // the server speaks Telnet where raw bytes were agreed, and that was told
-	dropped  uint64 // bytes that were no serial data
+	dropped  uint64 // bytes of an error that the server told as data
 }
 
 // begin is for a new connection.
@@ -51,17 +51,14 @@ func (g *greeting) serial(data []byte, cfg *Config, emit func(Event)) bool {
 	if room > 0 {
 		g.early = append(g.early, data[:min(room, len(data))]...)
 	}
-	switch {
-	case !g.over && cfg.DropBanner:
-	case room == maxEarly && bytes.HasPrefix(data, []byte(inUse)):
-	default:
-		if room > 0 && g.over && cfg.Remote.Protocol == rfc2217client.ProtocolRaw {
-			g.lookForTelnet(cfg, emit)
-		}
-		return true
+	if room == maxEarly && bytes.HasPrefix(data, []byte(inUse)) {
+		g.dropped += uint64(len(data))
+		return false
 	}
-	g.dropped += uint64(len(data))
-	return false
+	if room > 0 && g.over && cfg.Remote.Protocol == rfc2217client.ProtocolRaw {
+		g.lookForTelnet(cfg, emit)
+	}
+	return true
 }
 
 // lookForTelnet finds a server that negotiates where it is not expected to.

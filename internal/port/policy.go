@@ -41,7 +41,7 @@ type Policy struct {
 	DTR   comport.Control // fixed start value; 0: as Lines says
 	RTS   comport.Control // the same
 
-	DropBanner  bool // what comes before the negotiation is over is dropped
+	DropBanner  bool // what the server says at first is dropped: see rfc2217client.SessionConfig
 	PurgeOnOpen bool // the server's receive buffer is flushed at the first open
 
 	Pace    bool // output leaves at the line's speed

@@ -69,6 +69,7 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		NegotiateTimeout: cfg.NegotiateTimeout,
 		RequireRFC2217:   cfg.RequireRFC2217,
 		PlainCR:          cfg.PlainCR,
+		DropBanner:       cfg.DropBanner,
 		Suspend:          cfg.Suspend,
 		Signature:        cfg.Signature,
 		Trace:            cfg.Trace,

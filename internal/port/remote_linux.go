@@ -140,6 +140,8 @@ func (h *handler) Event(ev rfc2217client.Event) {
 		}
 	case rfc2217client.EventBreak:
 		p.emit(Event{Kind: KindBreak})
+	case rfc2217client.EventBanner:
+		p.greeting.serial(ev.Data, &p.cfg, p.emit)
 	case rfc2217client.EventSuspended:
 		p.emit(Event{Kind: KindSuspended})
 	case rfc2217client.EventResumed:
@@ -221,7 +223,7 @@ func (p *Port) Status() Status {
 		Name: p.cfg.Name, TTY: p.tty.master.Path(), Remote: p.cfg.Remote.String(),
 		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(),
 		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
-		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped, Client: p.client.Counters(), LastError: p.lastErr,
+		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped + p.client.Counters().BannerBytes, Client: p.client.Counters(), LastError: p.lastErr,
 	}
 	s.Links, s.Overlay = p.names.paths()
 	return s

@@ -1,0 +1,451 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+)
+
+// ended reports whether f's tty was hung up: poll(2) says so and a read is at the
+// end of the file or fails.
+func (r *rig) ended(f *os.File) bool {
+	r.t.Helper()
+	var hup bool
+	r.control(f, func(fd int) error {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		_, err := unix.Poll(p, 0)
+		hup = p[0].Revents&unix.POLLHUP != 0
+		return err
+	})
+	return hup
+}
+
+// lineChanges returns what became of DTR and RTS, as the UART saw it.
+func (r *rig) lineChanges() []string {
+	var all []string
+	for _, e := range r.uart.Journal() {
+		if e.Kind == rfc2217test.EntryLine {
+			all = append(all, e.Message.String())
+		}
+	}
+	return all
+}
+
+// asked returns the SET-CONTROL requests for DTR and RTS that the server got.
+func (r *rig) asked() []comport.Control {
+	var all []comport.Control
+	for _, m := range r.server.Messages() {
+		if c, ok := m.(comport.SetControl); ok {
+			switch c.Control.Group() {
+			case comport.GroupDTR, comport.GroupRTS:
+				all = append(all, c.Control)
+			default:
+			}
+		}
+	}
+	return all
+}
+
+// TestOnLoss: a program keeps its port over an outage with hold, and with hangup
+// sees its end, while the link leads to a port that works.
+func TestOnLoss(t *testing.T) {
+	for _, policy := range []OnLoss{OnLossHold, OnLossHangup} {
+		dir := t.TempDir()
+		link := filepath.Join(dir, "tty")
+		r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+			cfg.Links, cfg.RunDir, cfg.OnLoss = []string{link}, filepath.Join(dir, "run"), policy
+		})
+		f := r.program()
+		r.await(KindConnected)
+		r.server.Disconnect()
+		r.await(KindDisconnected)
+		r.eventually("the connection is back", func() bool { return len(r.of(KindConnected)) == 2 || policy == OnLossHangup })
+		if got, want := r.ended(f), policy == OnLossHangup; got != want {
+			t.Fatalf("on-loss %d: hung up %v", policy, got)
+		}
+		if policy == OnLossHold {
+			continue
+		}
+		if n := len(r.of(KindHungUp)); n != 1 {
+			t.Errorf("%d hang-ups are told, want 1", n)
+		}
+		if target, err := os.Readlink(link); err != nil || target != r.status().TTY || target == f.Name() {
+			t.Errorf("the link leads to %q, %v; the tty is %s and was %s", target, err, r.status().TTY, f.Name())
+		}
+		again := r.program()
+		r.eventually("the connection is back", func() bool { return r.status().Up })
+		if _, err := again.WriteString("here I am"); err != nil {
+			t.Error(err)
+		}
+		r.eventually("what the program writes arrives", func() bool { return string(r.uart.Sent()) == "here I am" })
+	}
+}
+
+// TestDCDHangup: only a carrier that was there can drop, and only a program
+// without CLOCAL minds.
+func TestDCDHangup(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		policy, local bool
+		want          bool
+	}{
+		{"a terminal on a modem line", true, false, true},
+		{"a local line", true, true, false},
+		{"not asked for", false, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.DCDHangup = tt.policy })
+			r.uart.SetModem(comport.ModemDCD | comport.ModemDSR)
+			f := r.program()
+			r.await(KindConnected)
+			r.eventually("carrier", func() bool { return r.status().ModemState&comport.ModemDCD != 0 })
+			r.control(f, func(fd int) error {
+				tio, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+				if err != nil {
+					return err
+				}
+				tio.Cflag &^= unix.CLOCAL
+				if tt.local {
+					tio.Cflag |= unix.CLOCAL
+				}
+				return unix.IoctlSetTermios(fd, unix.TCSETS2, tio)
+			})
+			r.uart.SetModem(comport.ModemDSR)
+			r.eventually("the carrier has gone", func() bool { return r.status().ModemState&comport.ModemDCD == 0 })
+			r.do(func() {})
+			if got := r.ended(f); got != tt.want {
+				t.Errorf("hung up %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestLines: what DTR and RTS are told at open and close.
+func TestLines(t *testing.T) {
+	const dtrOn, dtrOff, rtsOn, rtsOff = comport.ControlDTROn, comport.ControlDTROff, comport.ControlRTSOn, comport.ControlRTSOff
+	for _, tt := range []struct {
+		name     string
+		lines    Lines
+		dtr, rts comport.Control
+		hupcl    bool
+		want     []comport.Control
+	}{
+		{"leave", LinesLeave, 0, 0, true, nil},
+		{"raise", LinesRaise, 0, 0, true, []comport.Control{dtrOn, rtsOn, dtrOff, rtsOff}},
+		{"raise, without HUPCL", LinesRaise, 0, 0, false, []comport.Control{dtrOn, rtsOn}},
+		{"fixed", LinesLeave, dtrOff, 0, true, []comport.Control{dtrOff}},
+		{"raise, but one", LinesRaise, 0, rtsOff, true, []comport.Control{dtrOn, rtsOff, dtrOff}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.Lines, cfg.DTR, cfg.RTS = tt.lines, tt.dtr, tt.rts })
+			f := r.program()
+			r.await(KindConnected)
+			if !tt.hupcl {
+				r.control(f, func(fd int) error {
+					tio, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+					if err != nil {
+						return err
+					}
+					tio.Cflag &^= unix.HUPCL
+					return unix.IoctlSetTermios(fd, unix.TCSETS2, tio)
+				})
+				r.await(KindWanted)
+			}
+			if _, err := f.WriteString("x"); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r.await(KindStopped)
+			if got := r.asked(); !slices.Equal(got, tt.want) {
+				t.Errorf("the server was told %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestLinesAlways: a UART that nobody has open has its lines down.
+func TestLinesAlways(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.Lines, cfg.Connect = LinesRaise, ConnectAlways })
+	r.await(KindConnected)
+	r.eventually("the lines go down", func() bool { return r.uart.State().DTR == comport.ControlDTROff })
+	f := r.program()
+	r.eventually("and up", func() bool { return r.uart.State().DTR == comport.ControlDTROn })
+	r.server.Disconnect()
+	r.eventually("and up again", func() bool { return len(r.of(KindConnected)) == 2 && r.uart.State().RTS == comport.ControlRTSOn })
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("and down", func() bool { return r.uart.State().RTS == comport.ControlRTSOff })
+}
+
+// TestB0: the speed 0 drops the lines and is no speed; the next one raises them.
+func TestB0(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, nil)
+	f := r.program()
+	r.await(KindConnected)
+	r.setSpeed(f, 19200)
+	r.eventually("the speed", func() bool { return r.uart.State().BaudRate == 19200 })
+	r.setSpeed(f, 0)
+	r.eventually("DTR drops", func() bool { return r.uart.State().DTR == comport.ControlDTROff })
+	if got := r.uart.State(); got.RTS != comport.ControlRTSOff || got.BaudRate != 19200 {
+		t.Errorf("at B0 the UART is %v", got)
+	}
+	r.server.Disconnect()
+	r.eventually("B0 holds over an outage", func() bool {
+		return len(r.of(KindConnected)) == 2 && r.uart.State().DTR == comport.ControlDTROff
+	})
+	r.setSpeed(f, 38400)
+	r.eventually("and back", func() bool {
+		s := r.uart.State()
+		return s.DTR == comport.ControlDTROn && s.RTS == comport.ControlRTSOn && s.BaudRate == 38400
+	})
+}
+
+// TestPurgeOnOpen: each first open has the server forget what it holds, at once or
+// when there is a connection; a reconnect does not.
+func TestPurgeOnOpen(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.PurgeOnOpen, cfg.Connect = true, ConnectAlways })
+	r.await(KindConnected)
+	f := r.program()
+	r.eventually("the first purge", func() bool { return len(r.purges()) == 1 })
+	r.server.Disconnect()
+	r.eventually("the connection is back", func() bool { return len(r.of(KindConnected)) == 2 })
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.await(KindClosed)
+	r.program()
+	r.eventually("the second purge", func() bool { return len(r.purges()) == 2 })
+	if got := r.purges(); !slices.Equal(got, []comport.Purge{comport.PurgeReceive, comport.PurgeReceive}) {
+		t.Errorf("purged %v", got)
+	}
+
+	r = newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.PurgeOnOpen = true })
+	r.program()
+	r.eventually("the purge with the connection", func() bool { return len(r.purges()) == 1 })
+}
+
+// TestFlushBeforeTheConnection is not forgotten.
+func TestFlushBeforeTheConnection(t *testing.T) {
+	down := make(chan struct{})
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+		dial := cfg.Dial
+		cfg.Dial = func(ctx context.Context, remote rfc2217client.Remote) (net.Conn, error) {
+			<-down
+			return dial(ctx, remote)
+		}
+	})
+	f := r.program()
+	r.await(KindOpened)
+	r.control(f, func(fd int) error { return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) })
+	r.setSpeed(f, 300)
+	r.await(KindWanted)
+	close(down)
+	r.eventually("the purge", func() bool { return slices.Equal(r.purges(), []comport.Purge{comport.PurgeReceive}) })
+}
+
+// TestDropBanner: what the server says before the negotiation is over reaches the
+// program, or does not.
+func TestDropBanner(t *testing.T) {
+	const banner = "welcome to the serial port\r\n"
+	for _, drop := range []bool{false, true} {
+		var r *rig
+		r = newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+			cfg.DropBanner = drop
+			cfg.Dial = func(ctx context.Context, _ rfc2217client.Remote) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() {
+					_, _ = far.Write([]byte(banner))
+					_ = r.server.ServeConn(context.Background(), far)
+				}()
+				return near, nil
+			}
+		})
+		f := r.program()
+		r.await(KindConnected)
+		r.uart.Receive([]byte("data"))
+		want, dropped := banner+"data", uint64(0)
+		if drop {
+			want, dropped = "data", uint64(len(banner))
+		}
+		var got []byte
+		r.eventually("what the program reads", func() bool {
+			buf := make([]byte, 100)
+			_ = f.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			if n, err := f.Read(buf); err == nil {
+				got = append(got, buf[:n]...)
+			}
+			return len(got) >= len(want)
+		})
+		if string(got) != want || r.status().DroppedBanner != dropped {
+			t.Errorf("drop %v: the program reads %q, and %d bytes are counted", drop, got, r.status().DroppedBanner)
+		}
+		r.server.Disconnect()
+	}
+}
+
+// TestPortInUse is an error, and not data.
+func TestPortInUse(t *testing.T) {
+	for _, protocol := range []rfc2217client.Protocol{rfc2217client.ProtocolRFC2217, rfc2217client.ProtocolRaw} {
+		r := newRig(t, rfc2217test.Faults{PortInUse: true}, func(cfg *Config) { cfg.Remote.Protocol = protocol })
+		r.program()
+		r.await(KindDisconnected)
+		if err := r.of(KindDisconnected)[0].Err; !errors.Is(err, ErrInUse) {
+			t.Errorf("%v: disconnected for %v", protocol, err)
+		}
+		r.eventually("it is tried again", func() bool { return r.server.Stats().Connections > 3 })
+		if n := r.status().Bytes.ToProgram; n > 0 {
+			t.Errorf("%v: the program was given %d bytes", protocol, n)
+		}
+		if n := len(r.of(KindDisconnected)); n > 1 && protocol == rfc2217client.ProtocolRFC2217 {
+			t.Errorf("%v: it is told %d times", protocol, n)
+		}
+	}
+}
+
+// TestTelnetServerTakenForRaw is told once, and forgotten when it is none any more.
+func TestTelnetServerTakenForRaw(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+		cfg.Remote.Protocol, cfg.Connect = rfc2217client.ProtocolRaw, ConnectAlways
+	})
+	r.await(KindMismatch)
+	r.eventually("another connection", func() bool {
+		r.server.Disconnect()
+		return len(r.of(KindConnected)) > 2
+	})
+	if got := r.of(KindMismatch); len(got) != 1 {
+		t.Errorf("told %v", got)
+	}
+}
+
+// TestNoMoreTries ends the port.
+func TestNoMoreTries(t *testing.T) {
+	failed := make(chan error, 1)
+	refused := errors.New("refused")
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+		cfg.Tries = 3
+		cfg.Dial = func(context.Context, rfc2217client.Remote) (net.Conn, error) { return nil, refused }
+		cfg.Failed = func(err error) { failed <- err }
+	})
+	r.program()
+	select {
+	case err := <-failed:
+		if !errors.Is(err, rfc2217client.ErrNoMoreTries) || !errors.Is(err, refused) {
+			t.Errorf("failed with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it tries without end")
+	}
+	if len(r.of(KindGaveUp)) != 1 {
+		t.Errorf("events %v", r.all())
+	}
+}
+
+// TestReplay: after a reconnect all that was asked for is in force before the
+// first byte, and what the server now refuses is told.
+func TestReplay(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.DTR = comport.ControlDTROff })
+	f := r.program()
+	r.await(KindConnected)
+	r.control(f, func(fd int) error {
+		tio, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+		if err != nil {
+			return err
+		}
+		tio.Cflag = tio.Cflag&^(unix.CBAUD|unix.CBAUDEX) | unix.BOTHER | unix.CSTOPB | unix.CRTSCTS
+		tio.Ispeed, tio.Ospeed = 250_000, 250_000
+		return unix.IoctlSetTermios(fd, unix.TCSETS2, tio)
+	})
+	want := comport.State{
+		BaudRate: 250_000, DataSize: 8, Parity: comport.ParityNone, StopSize: comport.StopSize2,
+		Outbound: comport.ControlFlowHardware, DTR: comport.ControlDTROff,
+	}
+	holds := func(s comport.State) bool {
+		return s.BaudRate == want.BaudRate && s.StopSize == want.StopSize && s.Outbound == want.Outbound && s.DTR == want.DTR
+	}
+	r.eventually("the settings", func() bool { return holds(r.uart.State()) })
+	r.server.SetFaults(clumsy)
+	r.server.Disconnect()
+	r.await(KindDisconnected)
+	if _, err := f.WriteString("first byte"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the byte", func() bool { return string(r.uart.Sent()) == "first byte" })
+	for _, e := range r.uart.Journal() {
+		if e.Kind == rfc2217test.EntryData && !holds(e.State) {
+			t.Errorf("%q left with %v", e.Data, e.State)
+		}
+	}
+	r.await(KindDiffers)
+	if d := r.of(KindDiffers)[0]; d.Old != (comport.SetBaudRate{Rate: 250_000}).String() {
+		t.Errorf("told that %s became %s", d.Old, d.New)
+	}
+}
+
+// TestModemMask is sent at each connection if there is one, and not otherwise.
+func TestModemMask(t *testing.T) {
+	for _, set := range []bool{false, true} {
+		r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.SetModemMask, cfg.ModemMask = set, 0x30 })
+		r.program()
+		r.await(KindConnected)
+		r.eventually("the queries", func() bool { return len(r.server.Messages()) >= 4 })
+		if got := slices.Contains(r.server.Messages(), comport.Message(comport.SetModemStateMask{Mask: 0x30})); got != set {
+			t.Errorf("set %v: the server was told %v", set, r.server.Messages())
+		}
+	}
+}
+
+// TestStaleBytesAreTold once an outage.
+func TestStaleBytesAreTold(t *testing.T) {
+	up := make(chan struct{})
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+		cfg.StaleAfter = 50 * time.Millisecond
+		dial := cfg.Dial
+		cfg.Dial = func(ctx context.Context, remote rfc2217client.Remote) (net.Conn, error) {
+			<-up
+			return dial(ctx, remote)
+		}
+	})
+	f := r.program()
+	if _, err := f.WriteString("old"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("they are stale", func() bool { return r.status().Bytes.DroppedStale == 3 })
+	close(up)
+	r.await(KindConnected)
+	if _, err := f.WriteString("new"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the new ones arrive", func() bool { return string(r.uart.Sent()) == "new" })
+	if d := r.of(KindDropped); len(d) != 1 || d[0].New != "3" {
+		t.Errorf("told %v", d)
+	}
+}
+
+// TestDrainAtTheEnd waits for what is in flight, and for nothing when there is
+// nobody to take it.
+func TestDrainAtTheEnd(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, nil)
+	f := r.program()
+	r.await(KindConnected)
+	if _, err := f.WriteString("last words"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	r.do(func() { r.port.Drain(func() { close(done) }) })
+	<-done
+	r.eventually("they arrive", func() bool { return string(r.uart.Sent()) == "last words" })
+}
