@@ -64,7 +64,8 @@ happens at the remote UART, and the port survives network loss.
    vcomd --link ./port sim:gps                try it without any hardware
 
 REMOTE is host[:port] (port 2217), rfc2217://host[:port], telnet://host[:port]
-(Telnet without RFC 2217), tcp://host:port (raw bytes), or the built-in
+(Telnet without RFC 2217), tcp://host:port (raw bytes), the same in TLS:
+rfc2217s://, telnets://, tls://, a Unix socket: unix:PATH, or the built-in
 simulated server: sim:gps, sim:echo, sim:modem.
 
 A pseudo-terminal cannot show parity and data bits: give them with --line.

@@ -268,3 +268,14 @@ func TestInsecureIsWarnedOf(t *testing.T) {
 		t.Errorf("warned though the key is pinned: %+v", l)
 	}
 }
+
+// The pin is what docs/configuration.md computes with openssl.
+func TestPinByOpenSSL(t *testing.T) {
+	need(t, "openssl", "sh")
+	own := certs.NewAuthority(t, "the authority").Issue(certs.Options{})
+	out := mustRun(t, "sh", "-c", "openssl x509 -in "+own.CertFile(t)+" -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -r")
+	digits, _, _ := strings.Cut(out, " ")
+	if pin, err := rc.ParsePin("sha256:" + digits); err != nil || pin != rc.PinOf(own.X509) {
+		t.Errorf("openssl says %q, %v; want %v", digits, err, rc.PinOf(own.X509))
+	}
+}
