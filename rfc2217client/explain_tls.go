@@ -12,32 +12,37 @@ import (
 	"time"
 )
 
+// alert is how a server ends TLS, in the protocol's code.
+type alert uint8
+
+func (a alert) String() string { return tls.AlertError(a).Error() }
+
 // The alerts that have a meaning for users (RFC 8446 section 6, RFC 6066).
 const (
-	alertHandshakeFailure       tls.AlertError = 40
-	alertBadCertificate         tls.AlertError = 42
-	alertUnsupportedCertificate tls.AlertError = 43
-	alertCertificateRevoked     tls.AlertError = 44
-	alertCertificateExpired     tls.AlertError = 45
-	alertCertificateUnknown     tls.AlertError = 46
-	alertUnknownCA              tls.AlertError = 48
-	alertAccessDenied           tls.AlertError = 49
-	alertDecryptError           tls.AlertError = 51
-	alertProtocolVersion        tls.AlertError = 70
-	alertUnrecognizedName       tls.AlertError = 112
-	alertCertificateRequired    tls.AlertError = 116
+	alertHandshakeFailure       alert = 40
+	alertBadCertificate         alert = 42
+	alertUnsupportedCertificate alert = 43
+	alertCertificateRevoked     alert = 44
+	alertCertificateExpired     alert = 45
+	alertCertificateUnknown     alert = 46
+	alertUnknownCA              alert = 48
+	alertAccessDenied           alert = 49
+	alertDecryptError           alert = 51
+	alertProtocolVersion        alert = 70
+	alertUnrecognizedName       alert = 112
+	alertCertificateRequired    alert = 116
 )
 
 // alertOf returns the alert with which the server has ended the connection. The
 // type that package tls has for one is its own; what it says is the same.
-func alertOf(err error) (tls.AlertError, bool) {
+func alertOf(err error) (alert, bool) {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "remote error" || op.Err == nil {
 		return 0, false
 	}
 	for a := range 256 {
-		if tls.AlertError(a).Error() == op.Err.Error() {
-			return tls.AlertError(a), true
+		if alert(a).String() == op.Err.Error() {
+			return alert(a), true
 		}
 	}
 	return 0, false
@@ -77,7 +82,7 @@ func explainTLS(r Remote, name string, uncertified bool, err error) *ConnectErro
 	pin, isPin := errors.AsType[*PinError](err)
 	header, isHeader := errors.AsType[tls.RecordHeaderError](err)
 	verification, isVerification := errors.AsType[*tls.CertificateVerificationError](err)
-	alert, isAlert := alertOf(err)
+	code, isAlert := alertOf(err)
 	switch {
 	case isPin:
 		e.Found = "the server's key is not the one pinned: it is " + pin.Got.String()
@@ -87,10 +92,10 @@ func explainTLS(r Remote, name string, uncertified bool, err error) *ConnectErro
 	case isHeader && !looksLikeRecord(header.RecordHeader[:]):
 		e.Found = "the server does not speak TLS"
 		e.Hint = "write " + plainScheme(r) + "://" + r.Address() + " to speak without, or switch TLS on at the server"
-	case isAlert && uncertified && (alert == alertCertificateRequired || alert == alertBadCertificate || alert == alertHandshakeFailure):
+	case isAlert && uncertified && (code == alertCertificateRequired || code == alertBadCertificate || code == alertHandshakeFailure):
 		return certificateWanted(r, err)
 	case isAlert:
-		e.alert(name, alert)
+		e.ended(name, code)
 	case timedOut(err):
 		e.Found = "the server does not answer the handshake"
 		e.Hint = "does it speak TLS? To speak without, write " + plainScheme(r) + "://" + r.Address()
@@ -111,7 +116,7 @@ func looksLikeRecord(header []byte) bool {
 }
 
 // alert says what a server means that ends the handshake.
-func (e *ConnectError) alert(name string, a tls.AlertError) {
+func (e *ConnectError) ended(name string, a alert) {
 	switch a {
 	case alertCertificateRequired:
 		e.Found, e.Hint = "the server demands a certificate of this end", "give one with --tls-cert FILE --tls-key FILE"
@@ -124,7 +129,7 @@ func (e *ConnectError) alert(name string, a tls.AlertError) {
 	case alertCertificateRevoked:
 		e.Found, e.Hint = "the server says that this end's certificate is revoked", "give another one with --tls-cert and --tls-key"
 	case alertBadCertificate, alertUnsupportedCertificate, alertCertificateUnknown, alertAccessDenied, alertDecryptError:
-		e.Found = "the server does not accept this end's certificate: " + quoted(a.Error())
+		e.Found = "the server does not accept this end's certificate: " + quoted(a.String())
 		e.Hint = "look at the server's log, and whether the certificate in --tls-cert is for clients (extendedKeyUsage clientAuth)"
 	case alertProtocolVersion:
 		e.Found, e.Hint = "the server speaks no version of TLS that vcomd does", "vcomd speaks 1.2 and 1.3: update the server"
@@ -132,7 +137,7 @@ func (e *ConnectError) alert(name string, a tls.AlertError) {
 		e.Found = "the server has no certificate for " + quoted(name)
 		e.Hint = "give the name that it has one for with --tls-server-name"
 	default:
-		e.Found, e.Hint = "the server has ended TLS: "+quoted(a.Error()), "look at the server's log"
+		e.Found, e.Hint = "the server has ended TLS: "+quoted(a.String()), "look at the server's log"
 	}
 }
 

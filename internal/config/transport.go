@@ -66,11 +66,14 @@ func (t Transport) contradictions(r rfc2217client.Remote) error {
 		if r.Host != "" {
 			secure := r
 			secure.TLS = true
-			hint = fmt.Sprintf("write %s://%s, or leave it away", secure.Scheme(), r.Address())
+			hint = fmt.Sprintf("write %v, or leave it away", secure)
 		}
 		for _, f := range []struct{ name, value string }{
-			{"--tls-ca", t.TLSCA}, {"--tls-cert", t.TLSCert}, {"--tls-key", t.TLSKey},
-			{"--tls-server-name", t.TLSServerName}, {"--tls-pin", t.TLSPin},
+			{"--tls-ca", t.TLSCA},
+			{"--tls-cert", t.TLSCert},
+			{"--tls-key", t.TLSKey},
+			{"--tls-server-name", t.TLSServerName},
+			{"--tls-pin", t.TLSPin},
 		} {
 			if f.value != "" {
 				return &Error{f.name, f.value, fmt.Sprintf("it is for TLS, which the remote %s does not use", r), hint, nil}
@@ -234,7 +237,7 @@ func isServerName(name string) bool {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
-	return len(name) <= 253 && !strings.ContainsFunc(name, func(c rune) bool { return notInName(c) })
+	return len(name) <= 253 && !strings.ContainsFunc(name, notInName)
 }
 
 // readRoots reads the authorities to trust.

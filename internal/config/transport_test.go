@@ -204,8 +204,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 			t.Setenv(names[0], c.all)
 			t.Setenv(names[1], c.no)
 			got, err := Port{Remote: c.remote, Transport: Transport{Proxy: c.flag}}.Validate()
-			var e *Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*Error](err); ok {
 				if e.Setting != c.err || !strings.Contains(e.Hint, "--proxy none") {
 					t.Errorf("error %v", err)
 				}

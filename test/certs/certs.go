@@ -20,7 +20,7 @@ import (
 // Authority signs certificates.
 type Authority struct {
 	*Certificate
-	t testing.TB
+	t *testing.T
 }
 
 // Certificate is a certificate with its key.
@@ -44,7 +44,7 @@ type Options struct {
 }
 
 // NewAuthority makes an authority.
-func NewAuthority(t testing.TB, name string) *Authority {
+func NewAuthority(t *testing.T, name string) *Authority {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
@@ -94,7 +94,7 @@ func (a *Authority) Pool() *x509.CertPool {
 }
 
 // sign makes a certificate of a template; by nil, it signs itself.
-func sign(t testing.TB, template *x509.Certificate, by *Authority) *Certificate {
+func sign(t *testing.T, template *x509.Certificate, by *Authority) *Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -130,12 +130,12 @@ func sign(t testing.TB, template *x509.Certificate, by *Authority) *Certificate 
 }
 
 // CertFile returns a file with the certificate.
-func (c *Certificate) CertFile(t testing.TB) string { return file(t, "cert.pem", c.CertPEM) }
+func (c *Certificate) CertFile(t *testing.T) string { return file(t, "cert.pem", c.CertPEM) }
 
 // KeyFile returns a file with the key.
-func (c *Certificate) KeyFile(t testing.TB) string { return file(t, "key.pem", c.KeyPEM) }
+func (c *Certificate) KeyFile(t *testing.T) string { return file(t, "key.pem", c.KeyPEM) }
 
-func file(t testing.TB, name string, content []byte) string {
+func file(t *testing.T, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
