@@ -248,7 +248,12 @@ func (c *Client) drop(err error) {
 	// Whether the UART has them nobody knows. They are never sent twice.
 	c.counters.Unconfirmed += uint64(c.Unsent())
 	c.counters.Undelivered += uint64(len(c.unread))
-	_ = c.stream.Close() // nothing can be done about it, and err is the reason
+	// Nothing can be done about an error, and err is the reason.
+	if err == ErrStopped && c.Unsent() == 0 { //nolint:errorlint // our own
+		_ = c.stream.Close()
+	} else {
+		_ = c.stream.Abort()
+	}
 	c.stream = nil
 	if c.tick != nil {
 		c.tick.Stop()

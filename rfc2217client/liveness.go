@@ -104,19 +104,21 @@ func (c *Client) look() {
 }
 
 // silence returns how long the peer has acknowledged nothing of what waits for
-// it, and how long it has left. One whose window is closed is heard of only when
-// it is probed, and lives as long as it answers.
+// it, and how long it has left. One that has closed its window lives as long as it
+// answers the kernel's probes, however long that is.
 func (w *watch) silence(now time.Time, h evloop.Health, deadAfter time.Duration) (left, silent time.Duration) {
-	limit := deadAfter + h.ProbeInterval
 	if h.Unacknowledged == 0 {
 		w.waiting = time.Time{}
-		return limit, 0
+		return deadAfter, 0
 	}
-	if w.waiting.IsZero() {
-		w.waiting = now // what came before was idleness
+	if w.waiting.IsZero() || h.Held && h.Unanswered == 0 {
+		w.waiting = now // what came before was idleness, or is answered for
 	}
-	silent = min(h.SinceAck, now.Sub(w.waiting))
-	return limit - silent, silent
+	silent = now.Sub(w.waiting)
+	if !h.Held {
+		silent = min(silent, h.SinceAck)
+	}
+	return deadAfter - silent, silent
 }
 
 // probe asks a silent server something, if it is time, and returns when to call

@@ -49,10 +49,17 @@ func TestSilence(t *testing.T) {
 			{20 * time.Second, evloop.Health{SinceAck: 20 * time.Second}, deadAfter},
 			{25 * time.Second, evloop.Health{SinceAck: 25 * time.Second, Unacknowledged: 10}, deadAfter},
 		},
-		"window closed: probed every 40 s, and answered": {
-			{0, evloop.Health{SinceAck: 0, Unacknowledged: 10, ProbeInterval: 40 * time.Second}, 70 * time.Second},
-			{39 * time.Second, evloop.Health{SinceAck: 39 * time.Second, Unacknowledged: 10, ProbeInterval: 40 * time.Second}, 31 * time.Second},
-			{69 * time.Second, evloop.Health{SinceAck: 69 * time.Second, Unacknowledged: 10, ProbeInterval: 40 * time.Second}, time.Second},
+		"window closed: heard of at long intervals, and alive": {
+			{0, evloop.Health{SinceAck: 0, Unacknowledged: 10, Held: true}, deadAfter},
+			{119 * time.Second, evloop.Health{SinceAck: 119 * time.Second, Unacknowledged: 10, Held: true}, deadAfter},
+			{120 * time.Second, evloop.Health{SinceAck: 120 * time.Second, Unacknowledged: 10, Held: true, Unanswered: 1}, 29 * time.Second},
+			{121 * time.Second, evloop.Health{SinceAck: 0, Unacknowledged: 10, Held: true}, deadAfter},
+		},
+		"window closed, then gone": {
+			{0, evloop.Health{SinceAck: 0, Unacknowledged: 10, Held: true}, deadAfter},
+			{5 * time.Second, evloop.Health{SinceAck: 5 * time.Second, Unacknowledged: 10, Held: true}, deadAfter},
+			{15 * time.Second, evloop.Health{SinceAck: 15 * time.Second, Unacknowledged: 10, Held: true, Unanswered: 2}, 20 * time.Second},
+			{35 * time.Second, evloop.Health{SinceAck: 35 * time.Second, Unacknowledged: 10, Held: true, Unanswered: 5}, 0},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

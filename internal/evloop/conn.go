@@ -37,6 +37,7 @@ type connStream struct {
 	readErr error // why no more comes in, once in is empty
 	sendErr error
 	closed  bool
+	aborted bool
 
 	// Loop only.
 	read, write bool
@@ -126,12 +127,38 @@ func (s *connStream) Health() (Health, bool) {
 	return h, ok
 }
 
+// Close leaves a connection that has words of its own to say at its end, as TLS
+// has, to the sender: those may take their time.
 func (s *connStream) Close() error {
+	_, wordy := inner(s.conn)
 	s.mu.Lock()
+	idle := len(s.out) == 0 && s.sending == 0 && s.sendErr == nil
 	s.closed = true
 	s.cond.Broadcast()
 	s.mu.Unlock()
-	return s.conn.Close()
+	if !wordy {
+		return s.conn.Close()
+	}
+	if !idle {
+		return s.abort()
+	}
+	return nil
+}
+
+func (s *connStream) Abort() error {
+	s.mu.Lock()
+	s.closed, s.aborted = true, true
+	s.cond.Broadcast()
+	s.mu.Unlock()
+	return s.abort()
+}
+
+func (s *connStream) abort() error {
+	c, _ := inner(s.conn)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it fails for a socket that is closed
+	}
+	return c.Close()
 }
 
 func (s *connStream) receive() {
@@ -166,7 +193,11 @@ func (s *connStream) send() {
 			s.cond.Wait()
 		}
 		if s.closed {
+			aborted := s.aborted
 			s.mu.Unlock()
+			if !aborted {
+				_ = s.conn.Close()
+			}
 			return
 		}
 		buf, s.out = s.out, buf[:0]

@@ -144,6 +144,16 @@ func (s *socket) Unacknowledged() int {
 
 func (s *socket) Health() (Health, bool) { return health(s.fd) }
 
+// Abort is a close(2) that does not linger (socket(7), SO_LINGER): the kernel
+// forgets its queue, and tells the peer so with a RST.
+func (s *socket) Abort() error {
+	if !s.closed {
+		// It fails for no socket that can send later.
+		_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	return s.Close()
+}
+
 func (s *socket) Close() error {
 	if s.closed {
 		return nil

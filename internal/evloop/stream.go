@@ -28,8 +28,13 @@ type Stream interface {
 	// Health returns what the kernel knows of the peer; false if this is no TCP
 	// connection.
 	Health() (Health, bool)
-	// Close ends the connection at once. No callback follows.
+	// Close ends the connection. No callback follows. The kernel still sends
+	// what was written.
 	Close() error
+	// Abort is Close for a connection that is given up: what the peer has not
+	// confirmed is forgotten, and not delivered when nobody reckons with it any
+	// more.
+	Abort() error
 }
 
 // Health is what the kernel knows of the peer of a TCP connection (tcp(7),
@@ -40,9 +45,12 @@ type Health struct {
 	// SinceAck is how long ago the peer last acknowledged anything: data, a
 	// keepalive, or a probe of its closed window.
 	SinceAck time.Duration
-	// ProbeInterval is the time between two probes of a window that the peer has
-	// closed, by which alone such a peer is heard of; 0: the window is open.
-	ProbeInterval time.Duration
+	// Held: none of what waits is on its way, because the peer has closed its
+	// window or because there is no way. The kernel sends probes in its place,
+	// and those alone bring acknowledgements then.
+	Held bool
+	// Unanswered is how many probes the peer has not acknowledged.
+	Unanswered int
 }
 
 var _ io.Closer = Stream(nil)

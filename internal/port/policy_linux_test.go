@@ -265,11 +265,11 @@ func TestDropBanner(t *testing.T) {
 		var r *rig
 		r = newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
 			cfg.DropBanner = drop
-			cfg.Dial = func(ctx context.Context, _ rfc2217client.Remote) (net.Conn, error) {
+			cfg.Dial = func(context.Context, rfc2217client.Remote) (net.Conn, error) {
 				near, far := net.Pipe()
 				go func() {
 					_, _ = far.Write([]byte(banner))
-					_ = r.server.ServeConn(context.Background(), far)
+					_ = r.server.ServeConn(t.Context(), far)
 				}()
 				return near, nil
 			}
