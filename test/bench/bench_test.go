@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +134,7 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("%s: %v", p.name, err)
 		}
 		for _, m := range metrics {
-			if v, ok := got[m.key]; (!ok || v <= 0) && !strings.HasPrefix(m.key, "setbaud") {
+			if v, ok := got[m.key]; (!ok || v <= 0) && !strings.HasPrefix(m.key, "setbaud") && !strings.HasPrefix(m.key, "restart") {
 				t.Errorf("%s: %s is %v", p.name, m.key, v)
 			}
 		}
@@ -156,6 +157,28 @@ func TestMeasureEndsWithItsContext(t *testing.T) {
 	p := &peer{program: "/bin/sleep", argv: func(string, int) []string { return []string{"sleep", "60"} }}
 	if _, err := measure(ctx, p, plan{}, nil); err == nil {
 		t.Error("a peer without a link gives no error")
+	}
+}
+
+// TestMeasureRestarts stops and starts the server under vcomd, which connects again, and under socat, which ends.
+func TestMeasureRestarts(t *testing.T) {
+	t.Chdir("../..")
+	vcomd, err := build(t.Context(), filepath.Join(t.TempDir(), "vcomd"), []string{"go", "build", "-o", "PROGRAM", "./cmd/vcomd"})
+	need(t, "build vcomd", err)
+	for _, p := range peers(vcomd) {
+		if p.comesBack == nil {
+			continue
+		}
+		need(t, "vcomd", p.find(t.Context(), ""))
+		got, err := measureRestarts(t.Context(), p, 3)
+		if err != nil || got["restart_p50"] <= 0 || got["restart_p99"] < got["restart_p50"] {
+			t.Errorf("%s: %v, %v", p.name, got, err)
+		}
+	}
+	socat := peers("")[1]
+	need(t, "socat", socat.find(t.Context(), ""))
+	if _, err := measureRestarts(t.Context(), socat, 3); err == nil || !strings.Contains(err.Error(), "restart 1") {
+		t.Errorf("%v: want that socat has not come back", err)
 	}
 }
 

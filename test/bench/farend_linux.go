@@ -38,7 +38,11 @@ type speedSeen struct {
 	at   time.Time
 }
 
-func listen(telnet bool) (*farEnd, error) {
+// listen makes a server at any port.
+func listen(telnet bool) (*farEnd, error) { return listenAt(telnet, 0) }
+
+// listenAt makes a server at a port that one before it may have left.
+func listenAt(telnet bool, port int) (*farEnd, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -48,7 +52,10 @@ func listen(telnet bool) (*farEnd, error) {
 		accepted: make(chan struct{}), gone: make(chan struct{}), speeds: make(chan speedSeen, 64),
 	}
 	f.decoder.H = f
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return nil, errors.Join(os.NewSyscallError("setsockopt", err), unix.Close(fd))
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}); err != nil {
 		return nil, errors.Join(os.NewSyscallError("bind", err), unix.Close(fd))
 	}
 	if err := unix.Listen(fd, 1); err != nil {

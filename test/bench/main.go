@@ -7,7 +7,8 @@
 //
 // Measured are the time from a peer's start until the first byte has gone through and come back; from tcsetattr until SET-BAUDRATE has
 // reached the server; the round trip of 1 and of 64 bytes; throughput up (tty to server), down and both (the sum), for text and for all
-// 0xFF, every byte checked; the peer's processor time per 10^9 bytes of data during that; and its resident memory.
+// 0xFF, every byte checked; the peer's processor time per 10^9 bytes of data during that; its resident memory; and, of those that connect
+// again by themselves, the time from a server's return until a byte that has waited has gone through and come back.
 //
 // Run it by `make bench`, from the module's root. All traffic is on the loopback interface.
 package main
@@ -117,7 +118,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := &report{
 		Date: begin.UTC().Format(time.RFC3339), Kernel: uname(), CPU: cpuModel(), CPUs: runtime.NumCPU(), Go: runtime.Version(),
 		LoadBefore: loadAverage(), Command: strings.Join(append([]string{"bench"}, args...), " "),
-		Reps: o.reps, Rounds: o.rounds, Changes: 200, Seconds: o.seconds,
+		Reps: o.reps, Rounds: o.rounds, Changes: 200, Restarts: 50, Seconds: o.seconds,
 	}
 	var able []*peer
 	for _, p := range selected {
@@ -130,8 +131,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		pr.Version = p.versionLine(ctx)
 		able = append(able, p)
 	}
+	if o.quick {
+		r.Restarts = 10
+	}
 	pl := plan{rounds: r.Rounds, changes: r.Changes, load: time.Duration(o.seconds * float64(time.Second))}
 	repeat(ctx, r, able, pl, begin.Add(o.limit), stderr)
+	r.restarts(ctx, able)
 	r.Took = time.Since(begin).Seconds()
 	r.LoadAfter = loadAverage()
 	r.summarise()

@@ -15,13 +15,15 @@ import (
 
 // peer is a bridge under test.
 type peer struct {
-	name     string
-	telnet   bool   // Telnet with RFC 2217; else raw TCP
-	base     string // name of the peer that ratios refer to
-	forwards bool   // may forward the tty's speed; cleared when it does not
-	version  []string
-	argv     func(link string, port int) []string
-	config   func(link string, port int) string // for a peer that reads a file: its argv holds configFile where the path goes
+	name   string
+	telnet bool   // Telnet with RFC 2217; else raw TCP
+	base   string // name of the peer that ratios refer to
+	// comesBack is what a peer that connects again by itself is told of when; nil: it ends with its connection.
+	comesBack []string
+	forwards  bool // may forward the tty's speed; cleared when it does not
+	version   []string
+	argv      func(link string, port int) []string
+	config    func(link string, port int) string // for a peer that reads a file: its argv holds configFile where the path goes
 
 	// recipe builds the program, for those that are part of the bench; the word PROGRAM stands for its path.
 	recipe []string
@@ -176,6 +178,9 @@ func peers(vcomd string) []*peer {
 	)
 	for _, p := range all {
 		p.forwards = true
+		if strings.HasPrefix(p.name, "vcomd-") {
+			p.comesBack = []string{"--retry", retryInterval.String(), "--retry-max", retryInterval.String()}
+		}
 		p.base = "socat"
 		if p.telnet {
 			p.base = "gensiot-64K"

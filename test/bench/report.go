@@ -34,6 +34,8 @@ var metrics = []metric{
 	{"cpu_up_ff", "CPU, up, 0xFF", "s/GB"},
 	{"cpu_down_ff", "CPU, down, 0xFF", "s/GB"},
 	{"cpu_both_ff", "CPU, both, 0xFF", "s/GB"},
+	{"restart_p50", "server back to first byte p50", "ms"},
+	{"restart_p99", "server back to first byte p99", "ms"},
 	{"rss_idle", "memory idle", "MiB"},
 	{"rss_load", "memory after load", "MiB"},
 }
@@ -51,6 +53,7 @@ type report struct {
 	Reps       int           `json:"repetitions"`
 	Rounds     int           `json:"round_trips_each"`
 	Changes    int           `json:"speed_changes_each"`
+	Restarts   int           `json:"restarts"`
 	Seconds    float64       `json:"seconds_each_throughput"`
 	Took       float64       `json:"took_seconds"`
 	Peers      []*peerReport `json:"peers"`
