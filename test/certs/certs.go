@@ -130,10 +130,16 @@ func sign(t *testing.T, template *x509.Certificate, by *Authority) *Certificate 
 }
 
 // CertFile returns a file with the certificate.
-func (c *Certificate) CertFile(t *testing.T) string { return file(t, "cert.pem", c.CertPEM) }
+func (c *Certificate) CertFile(t *testing.T) string {
+	t.Helper()
+	return file(t, "cert.pem", c.CertPEM)
+}
 
 // KeyFile returns a file with the key.
-func (c *Certificate) KeyFile(t *testing.T) string { return file(t, "key.pem", c.KeyPEM) }
+func (c *Certificate) KeyFile(t *testing.T) string {
+	t.Helper()
+	return file(t, "key.pem", c.KeyPEM)
+}
 
 func file(t *testing.T, name string, content []byte) string {
 	t.Helper()

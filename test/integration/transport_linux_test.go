@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+	"github.com/vcomd/vcomd/test/certs"
 )
 
 // serveAll has every connection to ln served by a goroutine; all have ended when the
@@ -66,7 +68,13 @@ func listenAt(t *testing.T, network, address string, serve func(net.Conn)) strin
 }
 
 // echoes is a raw server whose device sends back what it gets.
-func echoes(c net.Conn) { _, _ = io.Copy(c, c) }
+func echoes(c net.Conn) { carry(c, c) }
+
+// carry copies until one of the two ends. It does not splice, whose pipes the
+// runtime keeps.
+func carry(to io.Writer, from io.Reader) {
+	_, _ = io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from})
+}
 
 // carries checks that a port works: what is written comes back.
 func (v *vcomd) carries(text string) {
@@ -213,10 +221,10 @@ func socks(c net.Conn, target, password string, asked chan<- string) {
 	_, _ = c.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 1})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, _ = io.Copy(far, c)
+		carry(far, c)
 		_ = far.(*net.TCPConn).CloseWrite()
 	})
-	_, _ = io.Copy(c, far)
+	carry(c, far)
 	_ = c.Close()
 	wg.Wait()
 }
@@ -275,6 +283,16 @@ func TestSOCKSProxy(t *testing.T) {
 		v := start(t, s.addr, "--connect", "always", "--proxy", "none")
 		v.waitEvent("connected")
 		v.end()
+	})
+	t.Run("TLS behind it", func(t *testing.T) {
+		ca := certs.NewAuthority(t, "the authority")
+		far := recordTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(certs.Options{Names: []string{"gps.example"}}).TLS}})
+		proxy := listenAt(t, "tcp", "127.0.0.1:0", func(c net.Conn) { socks(c, far.addr, "", asked) })
+		v := start(t, "tls://gps.example:7", "--proxy", "socks5h://"+proxy, "--tls-ca", ca.CertFile(t))
+		v.carries("there and back")
+		if got := <-asked; got != "gps.example" {
+			t.Errorf("the proxy was asked for %q", got)
+		}
 	})
 	t.Run("wrong password", func(t *testing.T) {
 		fails(t, start(t, "gps.example", "--connect", "always", "--proxy", "socks5h://me:wrong@"+guarded), "refuses the user or the password")

@@ -176,10 +176,7 @@ func TestTLSRefusals(t *testing.T) {
 		{"missing client certificate", demanding, []string{"--tls-ca", roots}, "asks for a certificate of this end, and there is none to show; give one"},
 		{"missing client certificate, TLS 1.2", demanding12, []string{"--tls-ca", roots}, "asks for a certificate of this end, and there is none to show; give one"},
 		{"foreign client certificate", demanding, []string{"--tls-ca", roots, "--tls-cert", foreign.CertFile(t), "--tls-key", foreign.KeyFile(t)}, "does not know the authority that has signed this end's certificate"},
-		{
-			"certificate for clients", serving(ca.Issue(certs.Options{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})),
-			[]string{"--tls-ca", roots}, "certificate is not for servers",
-		},
+		{"certificate for clients", serving(ca.Issue(certs.Options{Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})), []string{"--tls-ca", roots}, "certificate is not for servers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := recordTLS(t, c.server)
