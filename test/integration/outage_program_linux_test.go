@@ -32,7 +32,8 @@ type numbering struct {
 	read    []byte
 	burst   int // records to write in one piece
 
-	stopped chan struct{}
+	stopped chan struct{} // closed when it is to write no more
+	silent  chan struct{} // closed when it does not
 	running sync.WaitGroup
 }
 
@@ -46,7 +47,7 @@ const (
 // startNumbering has a program write to a port, and read from it.
 func startNumbering(t *testing.T, path string) *numbering {
 	t.Helper()
-	p := &numbering{t: t, tty: openTTY(t, path), stopped: make(chan struct{})}
+	p := &numbering{t: t, tty: openTTY(t, path), stopped: make(chan struct{}), silent: make(chan struct{})}
 	p.running.Go(p.write)
 	p.running.Go(p.receive)
 	t.Cleanup(p.close)
@@ -54,6 +55,7 @@ func startNumbering(t *testing.T, path string) *numbering {
 }
 
 func (p *numbering) write() {
+	defer close(p.silent)
 	tick := time.NewTicker(writeInterval)
 	defer tick.Stop()
 	for n := 0; ; {
@@ -73,7 +75,9 @@ func (p *numbering) write() {
 		piece := p.written[begin:]
 		p.mu.Unlock()
 		if _, err := p.tty.Write(piece); err != nil {
-			p.t.Errorf("write to the port: %v", err)
+			if !errors.Is(err, os.ErrDeadlineExceeded) { // that is close
+				p.t.Errorf("write to the port: %v", err)
+			}
 			return
 		}
 	}
@@ -138,12 +142,13 @@ func (p *numbering) stop() {
 	p.t.Helper()
 	p.flowsAgain("before the end")
 	close(p.stopped)
-	last := 0
+	select {
+	case <-p.silent:
+	case <-time.After(patience):
+		p.t.Fatal("the program's last write does not end")
+	}
+	last := p.position()/recordSize - 1
 	eventually(p.t, "the last record has come back", func() bool {
-		last = p.position()/recordSize - 1
-		return p.seen() >= last
-	})
-	eventually(p.t, "all of it has", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return bytes.HasSuffix(p.read, record(last))
