@@ -2,7 +2,9 @@ package rfc2217client
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/vcomd/vcomd/internal/evloop"
@@ -38,6 +40,9 @@ func (c *Client) receive() {
 		return
 	case errors.Is(err, io.EOF):
 		c.drop(c.unheard(ErrClosedByServer))
+		return
+	case errors.Is(err, syscall.ETIMEDOUT): // keepalive
+		c.drop(fmt.Errorf("%w: %w", ErrSilent, err))
 		return
 	case err != nil:
 		c.drop(c.unheard(lost("receive", err)))

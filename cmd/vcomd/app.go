@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -30,6 +32,9 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
 	args, err := normalise(app, argv)
 	if err == nil {
+		err = checkSwitches(app)
+	}
+	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
 	if err == nil {
@@ -43,6 +48,27 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitWorld
+}
+
+// checkSwitches finds variables that stand for a flag without a value and are
+// neither true nor false, which cli tells in words of its own.
+func checkSwitches(app *cli.App) error {
+	for _, f := range app.Flags {
+		b, ok := f.(*cli.BoolFlag)
+		if !ok {
+			continue
+		}
+		for _, name := range b.EnvVars {
+			value := os.Getenv(name)
+			if _, err := strconv.ParseBool(value); value != "" && err != nil {
+				return &config.Error{
+					Setting: name, Value: value, Found: "this is neither true nor false",
+					Hint: "write 1 or 0, or leave it unset", Err: err,
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func isUsage(err error) bool {

@@ -277,7 +277,7 @@ func TestUserErrorsCoverEveryFlag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := regexp.MustCompile(`(?m)^ +--([a-z-]+)`).FindAllStringSubmatch(help, -1)
+	flags := regexp.MustCompile(`(?m)^ +--([a-z0-9-]+)`).FindAllStringSubmatch(help, -1)
 	if len(flags) < 10 {
 		t.Fatalf("%d flags found in the help; the test does not understand it:\n%s", len(flags), help)
 	}
