@@ -38,7 +38,10 @@ const maxStacked = 64
 // The lock is that of [ClaimLink]. The error is an *OverlayError.
 func ClaimOverlay(path, runDir string) (*Overlay, error) {
 	o := &Overlay{path: path}
-	node, err := resolveNode(path)
+	if abs, err := filepath.Abs(path); err == nil && path != "" {
+		o.path = abs
+	}
+	node, err := filepath.EvalSymlinks(o.path)
 	if err != nil {
 		return nil, o.fault("claim", "it cannot be looked at", "give the path of a tty that is there", ErrLinkUnusable, err)
 	}
@@ -249,17 +252,6 @@ func (o *Overlay) checkNode() error {
 		return o.fault("claim", "it is "+d.name+", which other programs need as it is", advice, ErrNotTTY, nil)
 	}
 	return nil
-}
-
-func resolveNode(path string) (string, error) {
-	if path == "" {
-		return "", fs.ErrNotExist
-	}
-	node, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(node)
 }
 
 func (o *Overlay) unrecorded(op string, err error) error {
