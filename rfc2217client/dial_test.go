@@ -206,6 +206,35 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
+// What may be behind an end is only told of a server that has said nothing.
+func TestEndWithoutAWord(t *testing.T) {
+	for words, told := range map[string]bool{"": true, "\xff\xfb\x00": false, "x": false} {
+		ends := func(*clientRig) dialer {
+			return func(context.Context, int) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() {
+					_, _ = far.Read(make([]byte, 1024))
+					if words != "" {
+						_, _ = far.Write([]byte(words))
+					}
+					_ = far.Close()
+				}()
+				return near, nil
+			}
+		}
+		inBubble(t, rc.Config{Remote: rc.Remote{Host: "host", Port: "2217"}}, ends, func(r *clientRig) {
+			var lost error
+			r.onDisconnected = func(err error) { lost = err }
+			r.do(r.Start)
+			r.do(func() {
+				if _, says := errors.AsType[*rc.ConnectError](lost); says != told || !errors.Is(lost, rc.ErrClosedByServer) {
+					t.Errorf("after %q: %v", words, lost)
+				}
+			})
+		})
+	}
+}
+
 // A dial ends with its context, whatever it waits for.
 func TestDialEndsWithContext(t *testing.T) {
 	mute := listen(t, "tcp", "127.0.0.1:0", func(net.Conn) {}) // accepts and says nothing

@@ -227,6 +227,10 @@ func TestTLSEndsOrdinarily(t *testing.T) {
 	for name, end := range map[string]func(*tls.Conn, net.Conn){
 		"goodbye": func(c *tls.Conn, _ net.Conn) { _ = c.Close() },
 		"close":   func(_ *tls.Conn, c net.Conn) { _ = c.Close() },
+		"close in the middle of a record": func(_ *tls.Conn, c net.Conn) {
+			_, _ = c.Write([]byte("\x17\x03\x03"))
+			_ = c.Close()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var wg sync.WaitGroup

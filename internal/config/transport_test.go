@@ -47,6 +47,9 @@ func TestTransport(t *testing.T) {
 	if want := (rfc2217client.Proxy{Address: "proxy:1080", User: "me", Password: "p@ss", ResolvesNames: true}); d.Proxy == nil || *d.Proxy != want {
 		t.Errorf("proxy %+v, want %+v", d.Proxy, want)
 	}
+	if got := d.Proxy.String(); got != "socks5h://…@proxy:1080" {
+		t.Errorf("the proxy is shown as %s", got)
+	}
 	if d.Bind != netip.MustParseAddr("192.0.2.1") || d.TLS.ServerName != "gps.example" || d.TLS.Pin != pin || d.TLS.Insecure {
 		t.Errorf("got %+v", d)
 	}
