@@ -196,6 +196,9 @@ func TestOverlayOfAKilledVcomdIsTakenOver(t *testing.T) {
 		if d.device(d.tty) == d.original {
 			t.Fatal("nothing is left of a vcomd that was killed: the test shows nothing")
 		}
+		if fd, err := unix.Open(d.tty, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); !errors.Is(err, unix.EIO) {
+			t.Errorf("open of a dead port: %d, %v; docs/troubleshooting.md says it is an I/O error", fd, err)
+		}
 	}
 	v := d.start("--overlay", "ttyS0", "sim:gps")
 	d.covered()
