@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"bytes"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -232,5 +234,38 @@ func TestClosedWindowIsNotDead(t *testing.T) {
 	}
 	if n := s.Stats().Connections; n != 1 {
 		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// A server that reads nothing, and then is gone: the window is closed and nothing
+// is on its way, but its probes are not answered any more.
+func TestNetworkBreaksBehindAClosedWindow(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: &rfc2217test.UART{Unpaced: true}})
+	v := n.start(s.addr, "--retry", "20ms", "--retry-max", "100ms", "--dead-after", netnsDeadAfter.String(), "--log-level", "debug")
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	s.SetFaults(rfc2217test.Faults{Stalled: true})
+	data := pattern(flood/8, 22)
+	var progress atomic.Int64
+	sent := make(chan error, 1)
+	go func() { sent <- trickle(tty, data, &progress) }()
+	stalled(t, progress.Load)
+	n.pull(n.far, "far")
+	b := &broken{simulated: s, vcomd: v, t: t}
+	b.found(netnsDeadAfter)
+	s.SetFaults(rfc2217test.Faults{})
+	n.plugIn(n.far, "far")
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	end := data[len(data)-1000:]
+	eventually(t, "the end of what was written has arrived", func() bool { return bytes.HasSuffix(s.uart.Sent(), end) })
+	v.stop(syscall.SIGTERM)
+	total := v.waitEnded()
+	missing := len(data) - len(s.uart.Sent())
+	if missing <= 0 || uint64(missing) > total.TxUnconfirmed { //nolint:gosec // positive
+		t.Errorf("%d of %d bytes are missing, tx_unconfirmed is %d", missing, len(data), total.TxUnconfirmed)
 	}
 }
