@@ -22,6 +22,7 @@ const NotSentLowat = 64 << 10
 // its own descriptor, and c is closed; anything else (TLS, net.Pipe) by two
 // goroutines that end with the Stream. On an error c is closed too.
 func (l *Loop) Attach(c net.Conn) (Stream, error) {
+	limitUnsent(c)
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return NewConnStream(l, c), nil
@@ -31,16 +32,29 @@ func (l *Loop) Attach(c net.Conn) (Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attach connection: %w", err)
 	}
-	if _, ok := c.(*net.TCPConn); ok {
-		// A kernel without the option (before 3.12) has longer queues, no less.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, NotSentLowat)
-	}
 	s := &socket{fd: fd}
 	if s.source, err = l.Watch(fd, 0, s.event); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}
 	return s, nil
+}
+
+// limitUnsent sets NotSentLowat on a TCP connection, also on one that TLS hides. A
+// kernel without the option (before 3.12) has longer queues, no less.
+func limitUnsent(c net.Conn) {
+	c, _ = inner(c)
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, NotSentLowat)
+	})
 }
 
 // detach duplicates the descriptor. The original is registered with Go's own
