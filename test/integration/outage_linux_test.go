@@ -325,3 +325,50 @@ func TestRandomFaults(t *testing.T) {
 	}
 	o.account()
 }
+
+// A server that hangs, on a machine that is well: TCP sees nothing of it, but it
+// does not answer any more when --probe asks.
+func TestHungServerIsFoundByProbe(t *testing.T) {
+	t.Parallel()
+	const probe, deadAfter = 500 * time.Millisecond, time.Second
+	for _, probing := range []bool{true, false} {
+		name := map[bool]string{true: "with a probe", false: "without"}[probing]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, &rfc2217test.Server{})
+			p := newFaultProxy(t, s.addr)
+			flags := []string{"--retry", "20ms", "--retry-max", "100ms", "--dead-after", deadAfter.String()}
+			if probing {
+				flags = append(flags, "--probe", probe.String())
+			}
+			v := start(t, p.addr, flags...)
+			tty := openTTY(t, v.link)
+			v.waitEvent("connected")
+			if probing {
+				// It is known to answer when it has: the first question is vcomd's own.
+				s.awaitCount(t, comport.SetBaudRate{}, 3)
+			}
+			p.pass(up, passesNotAtAll)
+			p.pass(down, passesNotAtAll)
+			if !probing {
+				time.Sleep(3 * deadAfter) // what is tested is that nothing happens
+				if l := v.events("disconnected"); len(l) > 0 {
+					t.Errorf("a connection that is only silent was given up: %s", l[0].Err)
+				}
+				return
+			}
+			begin := time.Now()
+			l := v.waitEvent("disconnected")
+			took := time.Since(begin)
+			t.Logf("found after %.1f s: %s", took.Seconds(), l.Err)
+			if took > probe+deadAfter+netnsSlack {
+				t.Errorf("the server was found to hang after %v, want %v", took, probe+deadAfter)
+			}
+			p.pass(up, passesAtOnce)
+			p.pass(down, passesAtOnce)
+			v.waitEvents("connected", 2)
+			write(t, tty, []byte("again"))
+			s.awaitText(t, "again")
+		})
+	}
+}
