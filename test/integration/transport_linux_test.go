@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -303,4 +304,54 @@ func TestSOCKSProxy(t *testing.T) {
 	t.Run("no proxy there", func(t *testing.T) {
 		fails(t, start(t, "gps.example", "--connect", "always", "--proxy", "socks5h://127.0.0.1:"+freePort(t)), "connection refused: nobody listens there; start the proxy")
 	})
+}
+
+// startKnowing runs vcomd where a file of the test's, in place of /etc/hosts, is all
+// that is known of names: in a mount namespace of its own.
+func startKnowing(t *testing.T, hosts, remote string, flags ...string) *vcomd {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		skip(t, "it needs root, to mount over /etc/hosts")
+	}
+	need(t, "unshare", "mount")
+	dir := t.TempDir()
+	order := filepath.Join(dir, "nsswitch.conf")
+	if err := os.WriteFile(order, []byte("hosts: files\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v := &vcomd{link: filepath.Join(dir, "tty")}
+	args := []string{
+		"--mount", "sh", "-ec", `mount --bind "$1" /etc/hosts; mount --bind "$2" /etc/nsswitch.conf; shift 2; exec "$@"`, "sh", hosts, order,
+		binary, "--link", v.link, "--run-dir", filepath.Join(dir, "run"), "--log-level", "debug", "--connect", "always",
+	}
+	cmd := exec.Command("unshare", append(append(args, flags...), remote)...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	v.process = spawnCmd(t, cmd)
+	v.waitEvent("ready")
+	t.Cleanup(v.end)
+	return v
+}
+
+// A name is looked up at every try, and all that it stands for is tried.
+func TestNamesAreLookedUpAgain(t *testing.T) {
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	know := func(text string) {
+		// In place: the file that is mounted is this one.
+		if err := os.WriteFile(hosts, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	know("127.0.0.1 localhost\n")
+	_, port, err := net.SplitHostPort(listenAt(t, "tcp", "127.0.0.99:0", echoes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := startKnowing(t, hosts, "tcp://gps.example:"+port, "--retry", "20ms", "--retry-max", "50ms")
+	if l := v.waitEvent("disconnected"); !strings.Contains(l.Err, "no such host") || !strings.Contains(l.Err, "; correct the name") {
+		t.Errorf("the error is %q", l.Err)
+	}
+	// Go's resolver looks at the file every 5 s.
+	know("127.0.0.98 gps.example\n127.0.0.97 gps.example\n127.0.0.99 gps.example\n")
+	v.waitEvent("connected")
+	v.carries("found")
 }
