@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -217,6 +218,17 @@ func (p *faultProxy) connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.records)
+}
+
+// data joins what the connections carried, Telnet's own bytes aside.
+func (p *faultProxy) data(of func(*proxyRecord) []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	parts := make([][]byte, 0, len(p.records))
+	for _, r := range p.records {
+		parts = append(parts, dataOf(of(r)))
+	}
+	return bytes.Join(parts, nil)
 }
 
 // serve carries one connection.

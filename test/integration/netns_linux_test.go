@@ -205,7 +205,7 @@ func (n *network) serve(s *rfc2217test.Server) (server *simulated, stop func()) 
 	var ln net.Listener
 	n.inside(n.far, func() {
 		var err error
-		if ln, err = net.Listen("tcp", serverAddress+":2217"); err != nil { //nolint:noctx // it is at once
+		if ln, err = net.Listen("tcp", serverAddress+":2217"); err != nil {
 			n.t.Fatal(err)
 		}
 	})

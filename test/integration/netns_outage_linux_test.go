@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -17,54 +18,60 @@ const (
 	netnsSlack     = 2 * time.Second
 )
 
+// networkFault is one way in which a network breaks without a word.
+type networkFault struct {
+	name          string
+	breaks, mends func(n *network)
+	// hears: what the server sends arrives, and shows that it lives. It sends
+	// again what is not acknowledged, more and more seldom.
+	hears bool
+}
+
+var networkFaults = []networkFault{
+	{
+		"cable pulled here",
+		func(n *network) { n.pull(n.near, "near") },
+		func(n *network) { n.plugIn(n.near, "near"); n.route() },
+		false,
+	},
+	{
+		"cable pulled there",
+		func(n *network) { n.pull(n.far, "far") },
+		func(n *network) { n.plugIn(n.far, "far") },
+		false,
+	},
+	{
+		"packets to the server dropped",
+		func(n *network) { n.drop(n.far, nearAddress) },
+		func(n *network) { n.admit(n.far) },
+		true,
+	},
+	{
+		"packets from the server dropped",
+		func(n *network) { n.drop(n.near, serverAddress) },
+		func(n *network) { n.admit(n.near) },
+		false,
+	},
+	{
+		"packets dropped both ways",
+		func(n *network) { n.drop(n.far, nearAddress); n.drop(n.near, serverAddress) },
+		func(n *network) { n.admit(n.near); n.admit(n.far) },
+		false,
+	},
+	{
+		"route gone",
+		func(n *network) { n.noRoute() },
+		func(n *network) { n.route() },
+		true,
+	},
+}
+
 // A network that breaks without a word is found to be broken in --dead-after,
 // whether the port is idle or a program is writing, and when it works again, so
 // does the open port.
 func TestNetworkBreaks(t *testing.T) {
-	for _, c := range []struct {
-		name          string
-		breaks, mends func(n *network)
-		// hears: what the server sends arrives, and shows that it lives. It sends
-		// again what is not acknowledged, more and more seldom.
-		hears bool
-	}{
-		{
-			"cable pulled here",
-			func(n *network) { n.pull(n.near, "near") },
-			func(n *network) { n.plugIn(n.near, "near"); n.route() },
-			false,
-		},
-		{
-			"cable pulled there",
-			func(n *network) { n.pull(n.far, "far") },
-			func(n *network) { n.plugIn(n.far, "far") },
-			false,
-		},
-		{
-			"packets to the server dropped",
-			func(n *network) { n.drop(n.far, nearAddress) },
-			func(n *network) { n.admit(n.far) },
-			true,
-		},
-		{
-			"packets from the server dropped",
-			func(n *network) { n.drop(n.near, serverAddress) },
-			func(n *network) { n.admit(n.near) },
-			false,
-		},
-		{
-			"packets dropped both ways",
-			func(n *network) { n.drop(n.far, nearAddress); n.drop(n.near, serverAddress) },
-			func(n *network) { n.admit(n.near); n.admit(n.far) },
-			false,
-		},
-		{
-			"route gone",
-			func(n *network) { n.noRoute() },
-			func(n *network) { n.route() },
-			true,
-		},
-	} {
+	t.Parallel()
+	for _, c := range networkFaults {
 		for _, writing := range []bool{false, true} {
 			name := c.name + ", idle"
 			if writing {
@@ -76,7 +83,7 @@ func TestNetworkBreaks(t *testing.T) {
 				// Of a client that has vanished a server learns late, or never: this one
 				// takes the next one nevertheless.
 				s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}})
-				b := newBroken(t, n, s, writing)
+				b := newBroken(t, n, s, netnsDeadAfter, writing)
 				c.breaks(n)
 				limit := netnsDeadAfter
 				if c.hears && writing {
@@ -93,6 +100,7 @@ func TestNetworkBreaks(t *testing.T) {
 // A server that loses its power and comes back with the same address, and knows
 // nothing of the connection.
 func TestServerHostReplaced(t *testing.T) {
+	t.Parallel()
 	for _, writing := range []bool{false, true} {
 		name := map[bool]string{false: "idle", true: "writing"}[writing]
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +108,7 @@ func TestServerHostReplaced(t *testing.T) {
 			n := newNetwork(t)
 			uart := &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}
 			s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: uart})
-			b := newBroken(t, n, s, writing)
+			b := newBroken(t, n, s, netnsDeadAfter, writing)
 			n.replaceServer()
 			b.simulated, _ = n.serve(&rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}})
 			b.found(netnsDeadAfter)
@@ -124,9 +132,9 @@ const recordOnWire = recordSize + 2
 // brokenSpeed is what the program of these tests asks for, in bit/s.
 const brokenSpeed = 1_500_000
 
-func newBroken(t *testing.T, n *network, s *simulated, writing bool) *broken {
+func newBroken(t *testing.T, n *network, s *simulated, deadAfter time.Duration, writing bool) *broken {
 	t.Helper()
-	v := n.start(s.addr, "--retry", "20ms", "--retry-max", "100ms", "--dead-after", netnsDeadAfter.String(), "--log-level", "debug")
+	v := n.start(s.addr, "--retry", "20ms", "--retry-max", "100ms", "--dead-after", deadAfter.String(), "--log-level", "debug")
 	b := &broken{simulated: s, vcomd: v, t: t}
 	tty := openTTY(t, v.link)
 	v.waitEvent("connected")
@@ -189,7 +197,7 @@ func (b *broken) worksAgain() {
 		return
 	}
 	_, missing := inOrder(b.t, "read by the program", b.program.read, b.program.written)
-	unconfirmed := int(total.TxUnconfirmed) * recordSize / recordOnWire //nolint:gosec // far from the limit
+	unconfirmed := int(total.TxUnconfirmed) * recordSize / recordOnWire
 	b.t.Logf("%d of %d bytes are missing, tx_unconfirmed is %d on the wire: %d of the program's",
 		missing, len(b.program.written), total.TxUnconfirmed, unconfirmed)
 	if missing > unconfirmed {
@@ -199,6 +207,37 @@ func (b *broken) worksAgain() {
 	if missing < unconfirmed/2 {
 		b.t.Errorf("of %d bytes that were given up %d have arrived after all", unconfirmed, unconfirmed-missing)
 	}
+}
+
+// One fault of the network after the other, some short enough for TCP to repair
+// and some not, under the same open port.
+func TestRandomNetworkFaults(t *testing.T) {
+	t.Parallel()
+	const deadAfter, longest = time.Second, 2 * time.Second
+	random := rand.New(rand.NewPCG(seed(t), 1))
+	n := newNetwork(t)
+	s, _ := n.serve(&rfc2217test.Server{Shared: true, UART: &rfc2217test.UART{Unpaced: true, Device: rfc2217test.NewEcho()}})
+	b := newBroken(t, n, s, deadAfter, true)
+	for range 20 {
+		f := networkFaults[random.IntN(len(networkFaults))]
+		f.breaks(n)
+		time.Sleep(time.Duration(random.Int64N(int64(longest)))) // the fault itself
+		f.mends(n)
+		begin := time.Now()
+		b.program.flowsAgain("after: " + f.name)
+		t.Logf("%s: data flows again after %.1f s", f.name, time.Since(begin).Seconds())
+	}
+	b.program.stop()
+	b.program.close()
+	b.stop(syscall.SIGTERM)
+	total := b.waitEnded()
+	inOrder(t, "read by the program", b.program.read, b.program.written)
+	_, missing := inOrder(t, "sent by the UART", s.uart.Sent()[len(allBytes()):], b.program.written)
+	if unconfirmed := int(total.TxUnconfirmed) * recordSize / recordOnWire; missing > unconfirmed {
+		t.Errorf("%d bytes are missing, but only %d are counted", missing, unconfirmed)
+	}
+	t.Logf("%d connections; %d of %d bytes are missing, tx_unconfirmed is %d on the wire", s.Stats().Connections, missing,
+		len(b.program.written), total.TxUnconfirmed)
 }
 
 // A server that reads nothing for three times --dead-after is slow, not dead: it
@@ -265,7 +304,7 @@ func TestNetworkBreaksBehindAClosedWindow(t *testing.T) {
 	v.stop(syscall.SIGTERM)
 	total := v.waitEnded()
 	missing := len(data) - len(s.uart.Sent())
-	if missing <= 0 || uint64(missing) > total.TxUnconfirmed { //nolint:gosec // positive
+	if missing <= 0 || uint64(missing) > total.TxUnconfirmed {
 		t.Errorf("%d of %d bytes are missing, tx_unconfirmed is %d", missing, len(data), total.TxUnconfirmed)
 	}
 }

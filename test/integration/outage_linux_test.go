@@ -39,7 +39,7 @@ func settingsOf(s comport.State) lineSettings { return lineSettings{s.BaudRate, 
 // one each time.
 func seed(t *testing.T) uint64 {
 	t.Helper()
-	s := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	s := uint64(time.Now().UnixNano())
 	if text := os.Getenv("VCOMD_TEST_SEED"); text != "" {
 		var err error
 		if s, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -55,7 +55,7 @@ func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages 
 	t.Helper()
 	uart.Device, uart.Unpaced = rfc2217test.NewEcho(), true
 	o := &outages{t: t, simulated: serve(t, &rfc2217test.Server{UART: uart})}
-	o.rand = rand.New(rand.NewPCG(seed(t), 0)) //nolint:gosec // not a secret
+	o.rand = rand.New(rand.NewPCG(seed(t), 0))
 	o.proxy = newFaultProxy(t, o.addr)
 	if len(flags) == 0 {
 		flags = []string{"--retry", "20ms", "--retry-max", "100ms"}
@@ -78,7 +78,7 @@ const deadAfter = time.Second
 func (o *outages) change(tty *os.File) {
 	o.t.Helper()
 	// Fast ones: a change waits until the UART has sent what came before.
-	want := lineSettings{4_000_000 + uint32(1000*len(o.wanted)), comport.StopSize1} //nolint:gosec // a few thousand
+	want := lineSettings{4_000_000 + uint32(1000*len(o.wanted)), comport.StopSize1}
 	tio := getTermios(o.t, tty)
 	tio.Cflag = tio.Cflag&^(unix.CBAUD|unix.CBAUDEX|unix.CSTOPB) | unix.BOTHER
 	tio.Ispeed, tio.Ospeed = want.speed, want.speed
@@ -237,12 +237,11 @@ func (o *outages) account() {
 		return len(o.proxy.links) == 0
 	})
 	written, read := o.program.written, o.program.read
-	var taken, passedUp, passedDown []byte
+	taken := o.proxy.data(func(r *proxyRecord) []byte { return r.taken[up] })
+	passedUp := o.proxy.data(func(r *proxyRecord) []byte { return r.passed[up] })
+	passedDown := o.proxy.data(func(r *proxyRecord) []byte { return r.passed[down] })
 	unheard := 0
 	for _, r := range o.proxy.records {
-		taken = append(taken, dataOf(r.taken[up])...)
-		passedUp = append(passedUp, dataOf(r.passed[up])...)
-		passedDown = append(passedDown, dataOf(r.passed[down])...)
 		unheard += r.unheard
 	}
 
@@ -262,7 +261,7 @@ func (o *outages) account() {
 
 	_, missing = inOrder(t, "read by the program", read, passedDown)
 	t.Logf("down %d bytes, %d of them missing, %d not acknowledged", len(passedDown), missing, unheard)
-	if missing > unheard+int(total.RxUndelivered) { //nolint:gosec // far from the limit
+	if missing > unheard+int(total.RxUndelivered) {
 		t.Errorf("%d bytes of the server's never reached the program, but only %d were not acknowledged and rx_undelivered is %d",
 			missing, unheard, total.RxUndelivered)
 	}
@@ -310,9 +309,9 @@ func (o *outages) accountSettings() {
 func TestRandomFaults(t *testing.T) {
 	t.Parallel()
 	o := newOutages(t, &rfc2217test.UART{})
-	var done []string
+	done := make([]string, 0, 200)
 	each := o.rand.Perm(len(faults))
-	for i := range 200 {
+	for i := range cap(done) {
 		f := o.anyFault(4)
 		if i < len(each) {
 			f = faults[each[i]] // none is left out

@@ -86,6 +86,7 @@ func restartablePyserial(t *testing.T) *restartable {
 // A real server that is killed and comes back has the program's settings, those
 // of the meantime too, before the first byte.
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	for name, run := range map[string]func(*testing.T) *restartable{
 		"ser2net": restartableSer2net, "sredird": restartableSredird, "pyserial": restartablePyserial,
 	} {

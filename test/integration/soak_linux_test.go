@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +27,7 @@ func (r resources) String() string {
 func (p *process) resources() resources {
 	p.t.Helper()
 	count := func(dir string) int {
-		entries, err := os.ReadDir(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), dir))
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, dir))
 		if err != nil {
 			p.t.Fatal(err)
 		}
