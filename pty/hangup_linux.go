@@ -1,6 +1,7 @@
 package pty
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ import (
 //
 // A hung-up program may keep its dead descriptor, and the kernel counts it as
 // an open port. Hung says true all the same, until another program comes: a
-// [Watcher] has to watch the port for that. When that one closes the port while
+// [Watcher] has to watch the port for that. (It also makes the call cheap.) When that one closes the port while
 // the dead descriptor is still there, nothing tells.
 func (m *Master) Hangup() error {
 	return m.wrap("hang up", m.hangup())
@@ -44,8 +45,8 @@ func (m *Master) hangup() error {
 	if !m.lockable || !hasCapability(unix.CAP_SYS_ADMIN) {
 		return ErrNotPermitted
 	}
-	arrivals := watchOpens(m.path)
-	defer arrivals.close()
+	arrivals, end := m.watchArrivals()
+	defer end()
 	for range hangupTries {
 		slave, err := m.openSlave()
 		if err != nil {
@@ -58,7 +59,7 @@ func (m *Master) hangup() error {
 		if err != nil {
 			return err
 		}
-		if !early {
+		if !early || arrivals.broken {
 			break
 		}
 	}
@@ -68,8 +69,8 @@ func (m *Master) hangup() error {
 	}
 	// Our own open of the slave is forgotten with all that was before; what
 	// comes from now on is reported to the Watcher again.
-	if m.rewatch != nil {
-		if err := m.rewatch(); err != nil {
+	if m.watcher != nil {
+		if err := m.watcher.forget(m); err != nil {
 			return err
 		}
 	}
@@ -201,27 +202,60 @@ func hasCapability(capability int) bool {
 	return data[capability/bits].Effective&(1<<(capability%bits)) != 0
 }
 
-// opens tells whether a node has been opened since it was made: one more inotify
-// instance for the moment of a hang-up, which has nothing in it but that.
+// opens tells whether a node has been opened since it was asked to look: an
+// inotify instance that, unlike the Watcher's, is never behind.
 type opens struct {
 	descriptor
 
+	wd     int32
 	came   bool
-	broken bool
+	broken bool // nothing can be told: a program counts as having come, and its bytes are not touched
 }
 
-// watchOpens cannot fail: where there is no instance left, a program counts as
-// having come. That is the safe side, its bytes are not touched.
-func watchOpens(path string) *opens {
+func newOpens() *opens {
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	if err != nil {
 		return &opens{descriptor: descriptor{closedDescriptor}, broken: true}
 	}
-	o := &opens{descriptor: descriptor{fd}}
-	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_OPEN); err != nil {
-		o.broken = true
+	return &opens{descriptor: descriptor{fd}}
+}
+
+// watchArrivals has the opens of the port told until end is called. The instance
+// is the Watcher's for good: the kernel takes some 10 ms to close one.
+func (m *Master) watchArrivals() (arrivals *opens, end func()) {
+	if m.watcher == nil {
+		o := newOpens()
+		o.begin(m.path)
+		return o, o.discard
 	}
-	return o
+	w := m.watcher
+	if w.arrivals == nil || w.arrivals.fd == closedDescriptor {
+		w.arrivals = newOpens()
+	}
+	w.arrivals.begin(m.path)
+	return w.arrivals, w.arrivals.end
+}
+
+func (o *opens) begin(path string) {
+	o.came = false
+	if o.fd == closedDescriptor {
+		return
+	}
+	wd, err := unix.InotifyAddWatch(o.fd, path, unix.IN_OPEN)
+	o.wd, o.broken = int32(wd), err != nil
+}
+
+func (o *opens) end() {
+	if o.fd != closedDescriptor && !o.broken {
+		_, _ = unix.InotifyRmWatch(o.fd, uint32(o.wd))
+	}
+}
+
+// discard is end for an instance that is not used again.
+func (o *opens) discard() {
+	if o.fd != closedDescriptor {
+		_ = o.close()
+	}
 }
 
 // forget has seen speak only of what comes after.
@@ -231,23 +265,20 @@ func (o *opens) forget() {
 }
 
 func (o *opens) seen() bool {
-	if o.came || o.broken {
-		return true
-	}
-	var event [unix.SizeofInotifyEvent]byte
-	for {
-		_, err := unix.Read(o.fd, event[:])
-		if errors.Is(err, unix.EINTR) {
-			continue
+	var event [unix.SizeofInotifyEvent]byte // of a node, not a directory: no name follows
+	for !o.came && !o.broken {
+		switch _, err := unix.Read(o.fd, event[:]); {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err != nil:
+			o.broken = true
+		default:
+			// Others are of watches that have ended.
+			wd := int32(binary.NativeEndian.Uint32(event[0:4]))
+			mask := binary.NativeEndian.Uint32(event[4:8])
+			o.came = wd == o.wd && mask&unix.IN_OPEN != 0 || mask&unix.IN_Q_OVERFLOW != 0
 		}
-		o.came = err == nil
-		o.broken = !o.came && !errors.Is(err, unix.EAGAIN)
-		return o.came || o.broken
 	}
-}
-
-func (o *opens) close() {
-	if o.fd != closedDescriptor {
-		_ = o.descriptor.close()
-	}
+	return true
 }

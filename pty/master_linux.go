@@ -31,8 +31,8 @@ type Master struct {
 	// abandoned: programs were hung up and none has come since. Their dead
 	// descriptors may keep the kernel from saying so.
 	abandoned bool
-	// rewatch has the Watcher, if there is one, forget what it was not told yet.
-	rewatch func() error
+	// watcher is the one that the master was added to, nil if none.
+	watcher *Watcher
 	// pending are status bits that were read from the kernel on another
 	// errand and that Read or ReadStatus has still to return.
 	pending Status

@@ -33,7 +33,9 @@ type Watcher struct {
 
 	ports map[int32]*watchedPort // by watch descriptor
 	due   []*watchedPort         // reused by Dispatch
-	buf   [dispatchBuffer]byte
+	// arrivals is for Hangup; nil until the first.
+	arrivals *opens
+	buf      [dispatchBuffer]byte
 }
 
 type watchedPort struct {
@@ -71,18 +73,23 @@ func (w *Watcher) Add(m *Master, wake func()) error {
 		return m.wrap("watch", os.NewSyscallError("inotify_add_watch", err))
 	}
 	m.ownOpens, m.ownCloses = 0, 0 // those were before the watch
-	p := &watchedPort{master: m, wd: int32(wd), wake: wake}
-	w.ports[p.wd] = p
-	m.rewatch = func() error { return w.again(p) }
+	w.ports[int32(wd)] = &watchedPort{master: m, wd: int32(wd), wake: wake}
+	m.watcher = w
 	return nil
 }
 
-// again gives a port another watch descriptor: events that wait carry the old
-// one and are nobody's any more.
-func (w *Watcher) again(p *watchedPort) error {
-	if w.ports[p.wd] != p {
-		return nil // removed or added again
+// forget drops m's events that wait: with another watch descriptor, they are
+// nobody's any more.
+func (w *Watcher) forget(m *Master) error {
+	for _, p := range w.ports {
+		if p.master == m {
+			return w.again(p)
+		}
 	}
+	return nil
+}
+
+func (w *Watcher) again(p *watchedPort) error {
 	if _, err := unix.InotifyRmWatch(w.fd, uint32(p.wd)); err != nil {
 		return os.NewSyscallError("inotify_rm_watch", err)
 	}
@@ -103,7 +110,7 @@ func (w *Watcher) Remove(m *Master) {
 	for wd, p := range w.ports {
 		if p.master == m {
 			delete(w.ports, wd)
-			m.rewatch = nil
+			m.watcher = nil
 			// Fails if the slave's node has gone with its master, and then the
 			// watch has gone too.
 			_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
@@ -200,7 +207,13 @@ func (w *Watcher) mark(p *watchedPort) {
 
 // Close ends the watch of all ports.
 func (w *Watcher) Close() error {
+	for _, p := range w.ports {
+		p.master.watcher = nil
+	}
 	clear(w.ports)
+	if w.arrivals != nil {
+		w.arrivals.discard()
+	}
 	if err := w.close(); err != nil {
 		return fmt.Errorf("watch ports: close: %w", err)
 	}
