@@ -181,6 +181,17 @@ func (p *faultProxy) reset() { p.end(isAborted) }
 // power: vcomd's packets vanish for good. New connections are made.
 func (p *faultProxy) abandon() { p.end(isSilent) }
 
+// bury ends the connections that were abandoned: vcomd has ended, too.
+func (p *faultProxy) bury() {
+	p.change(func() {
+		for l := range p.links {
+			if l.end == isSilent {
+				l.endLocked(isAborted)
+			}
+		}
+	})
+}
+
 func (p *faultProxy) end(how ending) {
 	p.change(func() {
 		for l := range p.links {

@@ -231,6 +231,7 @@ func (o *outages) account() {
 	o.waitEvent("closed")
 	o.stop(syscall.SIGTERM)
 	total := o.waitEnded()
+	o.proxy.bury()
 	eventually(t, "the proxy has no connection left", func() bool {
 		o.proxy.mu.Lock()
 		defer o.proxy.mu.Unlock()
