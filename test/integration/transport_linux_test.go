@@ -320,11 +320,11 @@ func startKnowing(t *testing.T, hosts, remote string, flags ...string) *vcomd {
 		t.Fatal(err)
 	}
 	v := &vcomd{link: filepath.Join(dir, "tty")}
-	args := []string{
+	args := append([]string{
 		"--mount", "sh", "-ec", `mount --bind "$1" /etc/hosts; mount --bind "$2" /etc/nsswitch.conf; shift 2; exec "$@"`, "sh", hosts, order,
 		binary, "--link", v.link, "--run-dir", filepath.Join(dir, "run"), "--log-level", "debug", "--connect", "always",
-	}
-	cmd := exec.Command("unshare", append(append(args, flags...), remote)...)
+	}, flags...)
+	cmd := exec.Command("unshare", append(args, remote)...)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	v.process = spawnCmd(t, cmd)
 	v.waitEvent("ready")
