@@ -25,9 +25,9 @@ func TestStackOfMounts(t *testing.T) {
 	if len(table) != 6 {
 		t.Fatalf("%d mounts of 6: %+v", len(table), table)
 	}
-	var ids []int
-	var terminals []string
-	for _, m := range stackAt(table, "/dev/ttyS0") {
+	stack := stackAt(table, "/dev/ttyS0")
+	ids, terminals := make([]int, 0, len(stack)), make([]string, 0, len(stack))
+	for _, m := range stack {
 		ids = append(ids, m.id)
 		tty, ok := m.terminal()
 		if !ok {

@@ -64,7 +64,7 @@ func deviceOf(t *testing.T, path string) uint64 {
 	if err := unix.Stat(path, &st); err != nil {
 		t.Fatal(err)
 	}
-	return uint64(st.Rdev)
+	return uint64(st.Rdev) //nolint:unconvert // 32 bits on some machines
 }
 
 func claimOverlay(t *testing.T, path, run string) *Overlay {
@@ -172,7 +172,7 @@ func TestOverlayMovesWithoutAGap(t *testing.T) {
 		for !stop.Load() {
 			var st unix.Stat_t
 			// Not opened: it is the node of a real driver, should it show.
-			if err := unix.Stat(tty, &st); err != nil || uint64(st.Rdev) == original {
+			if err := unix.Stat(tty, &st); err != nil || uint64(st.Rdev) == original { //nolint:unconvert // see deviceOf
 				wrong.Add(1)
 			}
 			looks.Add(1)
@@ -277,7 +277,7 @@ func TestOverlayLeftBehind(t *testing.T) {
 	original := deviceOf(t, tty)
 	killed := claimOverlay(t, tty, run)
 	killed.stackOnly = true
-	var masters []*Master
+	masters := make([]*Master, 0, 3)
 	for range 3 {
 		m, err := Open(Options{UID: -1, GID: -1})
 		if err != nil {

@@ -19,10 +19,9 @@ type portFlags struct {
 
 // text makes a flag. All are text to cli: package config reads them, and says
 // what is wrong with one better than cli does.
-func text(into *string, name, byDefault, usage string, aliases ...string) cli.Flag {
+func text(into *string, name, byDefault, usage string) cli.Flag {
 	return &cli.StringFlag{
 		Name:        name,
-		Aliases:     aliases,
 		EnvVars:     []string{variable(name)},
 		Destination: into,
 		DefaultText: byDefault,

@@ -2,6 +2,7 @@ package port
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (p *Port) claimNames() error {
 
 // String gives all paths, for people.
 func (n *names) String() string {
-	var paths []string
+	paths := make([]string, 0, len(n.all))
 	for _, one := range n.all {
 		paths = append(paths, one.Path())
 	}
@@ -80,8 +81,8 @@ func (n *names) paths() (links []string, overlay string) {
 func (n *names) release() error {
 	stop(&n.timer)
 	var err error
-	for i := len(n.all) - 1; i >= 0; i-- {
-		err = errors.Join(err, n.all[i].Release())
+	for _, one := range slices.Backward(n.all) {
+		err = errors.Join(err, one.Release())
 	}
 	n.all, n.failed = nil, nil
 	return err
