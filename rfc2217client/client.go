@@ -133,8 +133,8 @@ func (c *Client) Start() {
 	c.dial()
 }
 
-// Stop ends the connection, and the wish for one. Nothing more is sent: the
-// caller sees to it that Unsent is 0 if that matters.
+// Stop ends the connection, and the wish for one, and the Handler is told so.
+// Nothing more is sent: the caller sees to it that Unsent is 0 if that matters.
 func (c *Client) Stop() {
 	if !c.wanted {
 		return
@@ -148,7 +148,9 @@ func (c *Client) Stop() {
 	c.attempt++
 	if c.stream != nil {
 		c.drop(ErrStopped)
+		return
 	}
+	c.handler.Disconnected(ErrStopped, -1)
 }
 
 func (c *Client) stopWaiting() {

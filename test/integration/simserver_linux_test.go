@@ -23,6 +23,12 @@ func serve(t *testing.T, s *rfc2217test.Server) *simulated {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, ln, s)
+}
+
+// serveOn is serve at a listener.
+func serveOn(t *testing.T, ln net.Listener, s *rfc2217test.Server) *simulated {
+	t.Helper()
 	if s.UART == nil {
 		s.UART = &rfc2217test.UART{Unpaced: true}
 	}

@@ -84,6 +84,8 @@ type logLine struct {
 	FromProgram   uint64 `json:"from_program"`
 	DroppedClosed uint64 `json:"dropped_closed"`
 	DroppedUnsent uint64 `json:"dropped_unsent"`
+	DroppedStale  uint64 `json:"dropped_stale"`
+	DroppedDown   uint64 `json:"dropped_down"`
 	Broken        uint64 `json:"broken_messages"`
 	Unknown       uint64 `json:"unknown_messages"`
 	Ignored       uint64 `json:"ignored_commands"`
