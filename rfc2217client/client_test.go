@@ -246,8 +246,8 @@ func TestStop(t *testing.T) {
 	t.Run("waiting", func(t *testing.T) {
 		inBubble(t, rc.Config{}, refuse, func(r *clientRig) {
 			r.do(r.Start)
-			r.do(r.Stop)
 			r.do(func() { r.log = nil })
+			r.do(r.Stop)
 			r.sleep(time.Hour)
 			r.wantLog("disconnected: stopped")
 			if n := len(r.dialTimes()); n != 1 {
