@@ -1,6 +1,7 @@
 package port
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -19,21 +20,27 @@ func (p *Port) hangUp(why error) {
 	p.show = comport.State{}
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was hung up")
 	old := p.tty.master.Path()
-	if p.hasOverlay() {
-		// Older kernels cannot replace a mount without piling them up, so the tty
-		// stays and only those who have it open go.
-		if err := p.tty.master.Hangup(); err != nil {
-			p.ttyFailed(err)
-			return
-		}
-		p.tty.park()
-		p.termios = p.tty.master.Settings()
-		p.mirror.Start(p.termios)
-	} else if !p.renewTTY(why) {
+	if kept, err := p.hangUpInPlace(); !kept && !p.renewTTY(errors.Join(why, err)) {
 		return
 	}
 	p.emit(Event{Kind: KindHungUp, Old: old, New: p.tty.master.Path(), Err: why})
 	p.closed()
+}
+
+// hangUpInPlace has an overlay's tty stay, and only those who have it open go:
+// older kernels cannot replace a mount without piling them up. It reports whether
+// that was done; the error says why it could not be.
+func (p *Port) hangUpInPlace() (kept bool, err error) {
+	if !p.hasOverlay() {
+		return false, nil
+	}
+	if err := p.tty.master.Hangup(); err != nil {
+		return false, err
+	}
+	p.tty.park()
+	p.termios = p.tty.master.Settings()
+	p.mirror.Start(p.termios)
+	return true, nil
 }
 
 // carrier acts on a change of DCD.

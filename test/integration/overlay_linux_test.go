@@ -290,3 +290,57 @@ func TestOverlayHangups(t *testing.T) {
 	v.stop(syscall.SIGTERM)
 	d.bare()
 }
+
+// A program that never closes its dead descriptor: what comes meanwhile is for
+// nobody, and the next program reads and writes like the first.
+func TestOverlayHangupWithADeadDescriptor(t *testing.T) {
+	d := newMountDesk(t)
+	s := serve(t, &rfc2217test.Server{})
+	trace := filepath.Join(d.dir, "trace")
+	v := d.start("--overlay", "ttyS0", "--on-loss", "hangup", "--connect", "always", "--retry", "10ms", "--retry-max", "10ms",
+		"--log-level", "debug", "--trace", trace, s.addr)
+	v.waitEvent("connected")
+	d.covered()
+	dead := openTTY(t, d.tty)
+	tio := getTermios(t, dead)
+	tio.Lflag |= unix.ICANON | unix.ECHO // of a terminal user, whose settings go
+	tio.Cflag = tio.Cflag&^(unix.CBAUD|unix.CBAUDEX) | unix.BOTHER
+	tio.Ispeed, tio.Ospeed = 57_600, 57_600
+	setTermios(t, dead, tio)
+	s.await(t, "the speed", func(u rfc2217test.Snapshot) bool { return u.State.BaudRate == 57_600 })
+	s.Disconnect()
+	v.waitEvent("hung-up")
+	v.waitEvents("connected", 2)
+	s.await(t, "the speed again", func(u rfc2217test.Snapshot) bool { return u.State.BaudRate == 57_600 })
+
+	s.uart.Receive([]byte("for nobody"))
+	eventually(t, "the bytes have come", func() bool {
+		b, err := os.ReadFile(trace)
+		return err == nil && strings.Contains(string(b), "for nobody")
+	})
+	next := openTTY(t, d.tty)
+	tio = getTermios(t, next)
+	if tio.Ospeed != 57_600 || tio.Lflag&(unix.ICANON|unix.ECHO) != 0 {
+		t.Errorf("the next program finds speed %d, c_lflag %#o; want 57600, raw", tio.Ospeed, tio.Lflag)
+	}
+	if _, err := next.WriteString("here"); err != nil {
+		t.Error(err)
+	}
+	s.awaitBytes(t, len("here"))
+	s.uart.Receive([]byte("for you"))
+	if got := string(readFull(t, next, len("for you"))); got != "for you" {
+		t.Errorf("the next program reads %q", got)
+	}
+	setSpeed(t, next, 1200)
+	s.await(t, "the next program's speed", func(u rfc2217test.Snapshot) bool { return u.State.BaudRate == 1200 })
+	for _, f := range []*os.File{next, dead} {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	v.stop(syscall.SIGTERM)
+	if n := v.waitEnded().DroppedClosed; n != uint64(len("for nobody")) {
+		t.Errorf("%d bytes dropped because the port was closed, want %d", n, len("for nobody"))
+	}
+	d.bare()
+}
