@@ -22,7 +22,7 @@ type outages struct {
 	*vcomd
 	t       *testing.T
 	proxy   *faultProxy
-	program *numbering
+	program *echoing
 	rand    *rand.Rand
 	wanted  []lineSettings // that the program asked for, oldest first
 }
@@ -65,7 +65,7 @@ func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages 
 	o.waitEvent("connected")
 	o.change(tty)
 	o.arrived()
-	o.program = startNumbering(t, o.link)
+	o.program = startEchoing(t, o.link)
 	closeTTY(t, tty)
 	o.program.flowsAgain("at the start")
 	return o
@@ -296,7 +296,7 @@ func (o *outages) accountSettings() {
 			i++
 		}
 		if i == len(o.wanted) {
-			o.t.Errorf("%q left at %s; the program has asked for %v or later", e.Data[:min(len(e.Data), recordSize)],
+			o.t.Errorf("%q left at %s; the program has asked for %v or later", e.Data[:min(len(e.Data), sampleSize)],
 				e.State.Line(), o.wanted[now])
 			return
 		}

@@ -3,75 +3,85 @@ package integration
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"os"
-	"regexp"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 )
 
-// recordSize is the size of one record of a numbering program, in bytes.
-const recordSize = 16
+// unique is a stream of bytes in which each place is told from all others by a few
+// bytes, and in which those come often that Telnet has a meaning for.
+type unique struct{ source *rand.Rand }
 
-// record is the nth: a number, and bytes that Telnet has a meaning for.
-func record(n int) []byte { return fmt.Appendf(nil, "#%07d:\xff\xff\r\x00\n%c\n", n%1e7, 'a'+n%26) }
+func newUnique() unique { return unique{rand.New(rand.NewPCG(2217, 854))} }
 
-// recordNumber finds the number in a record.
-var recordNumber = regexp.MustCompile(`#(\d{7}):`)
+// append adds n bytes.
+func (u unique) append(p []byte, n int) []byte {
+	for range n {
+		b := byte(u.source.Uint32())
+		if u.source.IntN(10) == 0 {
+			b = "\xff\r\x00"[u.source.IntN(3)]
+		}
+		p = append(p, b)
+	}
+	return p
+}
 
-// numbering is a program that has a port open for the whole of a test, writes
-// numbered records without end and reads what comes.
-type numbering struct {
+// sampleSize is how many bytes say for certain where in a stream they stand.
+const sampleSize = 16
+
+// echoing is a program that has a port open for the whole of a test, writes a
+// stream without end and reads what comes back of it.
+type echoing struct {
 	t   *testing.T
 	tty *os.File
 
 	mu      sync.Mutex
 	written []byte // also what a write that waits is about to write
 	read    []byte
-	burst   int // records to write in one piece
+	behind  int // offset in written behind the last bytes read, as far as seen knows
+	burst   int // bytes to write in one piece
 
 	stopped chan struct{} // closed when it is to write no more
 	silent  chan struct{} // closed when it does not
 	running sync.WaitGroup
 }
 
-// writeInterval is how often a numbering program writes: with a few records at a
-// time, so that the journal of the server has room for a minute of them.
+// An echoing program writes a little all the time, so that the journal of the
+// server has room for a minute of it; and a flood is more than a pseudo-terminal
+// holds.
 const (
 	writeInterval = 2 * time.Millisecond
-	writeRecords  = 4
+	writeSize     = 64
+	floodSize     = 32 << 10
 )
 
-// startNumbering has a program write to a port, and read from it.
-func startNumbering(t *testing.T, path string) *numbering {
+// startEchoing has a program write to a port, and read from it.
+func startEchoing(t *testing.T, path string) *echoing {
 	t.Helper()
-	p := &numbering{t: t, tty: openTTY(t, path), stopped: make(chan struct{}), silent: make(chan struct{})}
+	p := &echoing{t: t, tty: openTTY(t, path), stopped: make(chan struct{}), silent: make(chan struct{})}
 	p.running.Go(p.write)
 	p.running.Go(p.receive)
 	t.Cleanup(p.close)
 	return p
 }
 
-func (p *numbering) write() {
+func (p *echoing) write() {
 	defer close(p.silent)
 	tick := time.NewTicker(writeInterval)
 	defer tick.Stop()
-	for n := 0; ; {
+	stream := newUnique()
+	for {
 		select {
 		case <-p.stopped:
 			return
 		case <-tick.C:
 		}
 		p.mu.Lock()
-		count := writeRecords + p.burst
-		p.burst = 0
 		begin := len(p.written)
-		for range count {
-			p.written = append(p.written, record(n)...)
-			n++
-		}
+		p.written = stream.append(p.written, writeSize+p.burst)
+		p.burst = 0
 		piece := p.written[begin:]
 		p.mu.Unlock()
 		if _, err := p.tty.Write(piece); err != nil {
@@ -83,7 +93,7 @@ func (p *numbering) write() {
 	}
 }
 
-func (p *numbering) receive() {
+func (p *echoing) receive() {
 	buf := make([]byte, 4096)
 	for {
 		n, err := p.tty.Read(buf)
@@ -99,46 +109,44 @@ func (p *numbering) receive() {
 	}
 }
 
-// flood has more written at once than a pseudo-terminal holds.
-func (p *numbering) flood() {
+// flood has much written at once.
+func (p *echoing) flood() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.burst = 2 << 10
+	p.burst = floodSize
 }
 
 // position is how many bytes the program has written or is about to write.
-func (p *numbering) position() int {
+func (p *echoing) position() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.written)
 }
 
-// seen is the number of the last whole record that the program has read; -1
-// before the first.
-func (p *numbering) seen() int {
+// seen is how far in what was written the bytes stand that the program has read
+// last.
+func (p *echoing) seen() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := recordNumber.FindAllSubmatch(p.read[max(0, len(p.read)-4*recordSize):], -1)
-	if len(found) == 0 {
-		return -1
+	last := p.read[max(0, len(p.read)-sampleSize):]
+	// Bytes between which some are missing stand nowhere: the next ones do.
+	from := max(0, p.behind-sampleSize)
+	if at := bytes.Index(p.written[from:], last); at >= 0 && len(last) == sampleSize {
+		p.behind = from + at + sampleSize
 	}
-	n, err := strconv.Atoi(string(found[len(found)-1][1]))
-	if err != nil {
-		return -1
-	}
-	return n
+	return p.behind
 }
 
 // flowsAgain waits until what is written from now on comes back.
-func (p *numbering) flowsAgain(what string) {
+func (p *echoing) flowsAgain(what string) {
 	p.t.Helper()
-	after := p.position() / recordSize
-	eventually(p.t, "data flows again "+what, func() bool { return p.seen() >= after })
+	after := p.position()
+	eventually(p.t, "data flows again "+what, func() bool { return p.seen() > after })
 }
 
 // stop has the program write no more, and waits until all it has written and not
 // lost has come back.
-func (p *numbering) stop() {
+func (p *echoing) stop() {
 	p.t.Helper()
 	p.flowsAgain("before the end")
 	close(p.stopped)
@@ -147,16 +155,11 @@ func (p *numbering) stop() {
 	case <-time.After(patience):
 		p.t.Fatal("the program's last write does not end")
 	}
-	last := p.position()/recordSize - 1
-	eventually(p.t, "the last record has come back", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return bytes.HasSuffix(p.read, record(last))
-	})
+	eventually(p.t, "the last byte has come back", func() bool { return p.seen() == p.position() })
 }
 
 // close ends the program. It may be called more than once.
-func (p *numbering) close() {
+func (p *echoing) close() {
 	select {
 	case <-p.stopped:
 	default:
@@ -168,29 +171,30 @@ func (p *numbering) close() {
 }
 
 // maxPiece is more than can be missing in one piece: what a tty and the sockets of
-// a connection hold.
+// a connection hold, in bytes.
 const maxPiece = 1 << 20
 
-// inOrder checks that got is what is left of sent when pieces of it are missing:
-// nothing out of order, nothing twice. It returns how many pieces and bytes that
-// is.
+// inOrder checks that got is what is left of a unique stream when pieces of it are
+// missing: nothing out of order, nothing twice. It returns how many pieces and
+// bytes that is.
 func inOrder(t *testing.T, what string, got, sent []byte) (pieces, missing int) {
 	t.Helper()
 	missing = len(sent) - len(got)
 	for i := 0; len(got) > 0; {
 		n := commonLength(got, sent[i:])
-		got, i = got[n:], i+n
-		if len(got) == 0 {
+		if got, i = got[n:], i+n; len(got) == 0 {
 			break
 		}
+		ahead := sent[i:min(len(sent), i+maxPiece)]
 		at := -1
-		// Records differ in a few bytes: a long piece is found where it belongs.
-		for length := min(len(got), 3*recordSize); length > 0 && at < 0; length /= 2 {
-			at = bytes.Index(sent[i:min(len(sent), i+maxPiece)], got[:length])
+		// A sample in the midst of which something is missing stands nowhere: then a
+		// shorter one does.
+		for length := min(len(got), sampleSize); length > 0 && at < 0; length-- {
+			at = bytes.Index(ahead, got[:length])
 		}
 		if at < 0 {
-			t.Errorf("%s: %d bytes before the end of what came: %q was not sent after %q", what, len(got),
-				got[:min(len(got), 2*recordSize)], sent[max(0, i-2*recordSize):i])
+			t.Errorf("%s: %d bytes before the end of what came: % x was not sent behind % x", what, len(got),
+				got[:min(len(got), sampleSize)], sent[max(0, i-sampleSize):i])
 			return pieces, missing
 		}
 		pieces++
@@ -211,13 +215,7 @@ func commonLength(a, b []byte) int {
 
 // The test's own judge sees what it is there for.
 func TestInOrder(t *testing.T) {
-	sent := make([]byte, 0, 100*recordSize)
-	for i := range 100 {
-		sent = append(sent, record(i)...)
-	}
-	if len(sent) != 100*recordSize {
-		t.Fatalf("a record has %d bytes, want %d", len(record(1)), recordSize)
-	}
+	sent := newUnique().append(nil, 100_000)
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	for _, c := range []struct {
 		name            string
@@ -226,13 +224,13 @@ func TestInOrder(t *testing.T) {
 		pieces, missing int
 	}{
 		{"all", sent, true, 0, 0},
-		{"a record missing", join(sent[:160], sent[176:]), true, 1, 16},
+		{"a piece missing", join(sent[:160], sent[5176:]), true, 1, 5016},
 		{"a byte missing", join(sent[:165], sent[166:]), true, 1, 1},
-		{"the end missing", sent[:99], true, 0, 1501},
-		{"two pieces missing", join(sent[:33], sent[65:800], sent[1000:]), true, 2, 232},
-		{"a record twice", join(sent[:176], sent[160:]), false, 0, 0},
-		{"two records swapped", join(sent[:160], sent[176:192], sent[160:176], sent[192:]), false, 0, 0},
-		{"a byte changed", join(sent[:160], []byte{'!'}, sent[161:]), false, 0, 0},
+		{"the end missing", sent[:99], true, 0, 99_901},
+		{"two pieces missing", join(sent[:33], sent[65:70], sent[1000:]), true, 2, 962},
+		{"a piece twice", join(sent[:176], sent[160:]), false, 0, 0},
+		{"two pieces swapped", join(sent[:160], sent[176:192], sent[160:176], sent[192:]), false, 0, 0},
+		{"a byte changed", join(sent[:160], []byte{sent[160] ^ 1}, sent[161:]), false, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			judged := &testing.T{}
