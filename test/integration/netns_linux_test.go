@@ -43,6 +43,7 @@ func newNetwork(t *testing.T) *network {
 		skip(t, "network namespaces need root")
 	}
 	sweepNetworks(t)
+	networksWork(t)
 	n := &network{t: t}
 	prefix := fmt.Sprintf("%s%d-%d-", namespacePrefix, os.Getpid(), networks.Add(1))
 	n.near, n.far = n.machine(prefix+"near"), n.machine(prefix+"far")
@@ -52,6 +53,24 @@ func newNetwork(t *testing.T) *network {
 	n.route()
 	n.serverHost(n.far)
 	return n
+}
+
+// networksWork skips the test where root may not do what a network needs, as in
+// many containers.
+func networksWork(t *testing.T) {
+	t.Helper()
+	name := fmt.Sprintf("%s%d-%d-try", namespacePrefix, os.Getpid(), networks.Add(1))
+	for _, args := range [][]string{
+		{"ip", "netns", "add", name},
+		{"ip", "-n", name, "link", "add", "near", "type", "veth", "peer", "name", "far"},
+		{"ip", "netns", "exec", name, "nft", "add table inet drops"},
+	} {
+		if out, code := run(t, args[0], args[1:]...); code != 0 {
+			_, _ = run(t, "ip", "netns", "del", name)
+			skip(t, fmt.Sprintf("%s does not work here: %s", strings.Join(args, " "), strings.TrimSpace(out)))
+		}
+	}
+	mustRun(t, "ip", "netns", "del", name)
 }
 
 // namespacePrefix begins the names of all namespaces of these tests; the process
