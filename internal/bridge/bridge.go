@@ -173,7 +173,7 @@ func (b *Bridge) Closed() {
 	b.counters.DroppedClosed += uint64(b.remote.Discard())
 }
 
-// FlushUnsent, called from Noted, drops the bytes that a program wrote before its
+// FlushUnsent is for Noted: it drops the bytes that a program wrote before its
 // flush of output and that wait in the bridge.
 func (b *Bridge) FlushUnsent() {
 	n := b.queue.forgetFront(b.oldEnd)

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -93,7 +92,11 @@ func (s Policy) validate(r rfc2217client.Remote) (port.Policy, error) {
 	if p.RTS, err = line("--rts", s.RTS, comport.ControlRTSOn, comport.ControlRTSOff); err != nil {
 		return p, err
 	}
-	return p, errors.Join(s.numbers(&p), s.times(&p))
+	if err := s.numbers(&p); err != nil {
+		return p, err
+	}
+	err = s.times(&p)
+	return p, err
 }
 
 // line reads a fixed start value.
@@ -119,7 +122,7 @@ func (s Policy) numbers(p *port.Policy) error {
 				fmt.Sprintf("write 0 to %d, or leave it away to have it try without end", maxRetries), err,
 			}
 		}
-		p.Tries = int(n) + 1 //nolint:gosec // bounded above
+		p.Tries = int(n) + 1
 	}
 	if s.ModemMask != "" {
 		n, err := strconv.ParseUint(s.ModemMask, 0, 8)

@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	defer context.AfterFunc(ctx, func() {
+	cancel := context.AfterFunc(ctx, func() {
 		loop.Post(func() {
 			left := len(ports) + 1
 			drained := func() {
@@ -108,6 +108,7 @@ func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port) error {
 			}
 			drained()
 		})
-	})()
+	})
+	defer cancel()
 	return loop.Run(running)
 }

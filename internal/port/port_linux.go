@@ -33,6 +33,7 @@ type Port struct {
 	modem      comport.ModemState
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
+	calmTimer  evloop.Timer // until a connection that may not last is told
 	drainTimer evloop.Timer // until what is in flight at the end is looked at again
 	showTimer  evloop.Timer // until the tty is told what the server said
 	show       comport.State
@@ -159,6 +160,7 @@ func (p *Port) Drain(done func()) {
 func (p *Port) Close() error {
 	stop(&p.closeTimer)
 	stop(&p.drainTimer)
+	stop(&p.calmTimer)
 	stop(&p.showTimer)
 	p.poll.stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")

@@ -21,10 +21,17 @@ var _ rfc2217client.Handler = (*handler)(nil)
 // any byte, and asks for what nobody set.
 func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
-	p.lastErr, p.reasons = nil, nil
 	p.greeting.up()
-	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
-	p.warnUnverified()
+	if errors.Is(p.lastErr, ErrInUse) {
+		// A server that is busy may say so only now, and at every try.
+		stop(&p.calmTimer)
+		p.calmTimer = p.loop.AfterFunc(calm, func() {
+			p.calmTimer = nil
+			p.tellConnected(m)
+		})
+	} else {
+		p.tellConnected(m)
+	}
 	if m == rfc2217client.ModeComPort {
 		p.bridge.ForgetChanges()
 		p.client.Request(p.opening()...)
@@ -33,6 +40,16 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 	p.bridge.LinkUp()
 	p.tellLost()
 	p.pump()
+}
+
+// calm is how long a connection must last that follows on one which the server
+// ended as soon as it was there.
+const calm = time.Second
+
+func (p *Port) tellConnected(m rfc2217client.Mode) {
+	p.lastErr, p.reasons = nil, nil
+	p.emit(Event{Kind: KindConnected, New: m.String(), Text: p.cfg.Remote.String()})
+	p.warnUnverified()
 }
 
 // opening is what a connection starts with: all that was asked for, and queries
@@ -84,6 +101,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 	wasUp := p.greeting.over
 	p.bridge.LinkLost()
 	p.modem = 0
+	stop(&p.calmTimer)
 	err = p.greeting.explain(&p.cfg, err)
 	p.greeting.begin()
 	p.lastErr = err
@@ -110,7 +128,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 			Text: p.cfg.Remote.String(),
 		})
 	}
-	if wasUp && p.cfg.OnLoss == OnLossHangup {
+	if wasUp && p.cfg.OnLoss == OnLossHangup && !errors.Is(err, ErrInUse) {
 		p.hangUp(err)
 	}
 	p.pump() // what the program has written begins to age

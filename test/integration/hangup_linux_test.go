@@ -53,7 +53,7 @@ func TestHangupOnLoss(t *testing.T) {
 	if n, err := tty.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EIO) {
 		t.Errorf("a read gives %d bytes, %v; want the end of the file or EIO", n, err)
 	}
-	if _, err := tty.Write([]byte("x")); !errors.Is(err, syscall.EIO) {
+	if _, err := tty.WriteString("x"); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a write gives %v, want EIO", err)
 	}
 	if after, err := os.Readlink(v.link); err != nil || after == before {

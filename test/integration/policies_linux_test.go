@@ -58,6 +58,7 @@ func (r *recorder) all() []time.Time {
 // it. How much slower a busy machine makes it is no matter here; how much faster
 // would be.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		line  string
 		speed uint32
