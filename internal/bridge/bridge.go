@@ -134,12 +134,15 @@ func New(cfg Config, clock Clock, tty TTY, remote Remote, owner Owner) *Bridge {
 }
 
 // SetTTY puts another tty in the place of the first. Bytes that wait in the
-// bridge stay; those that the old tty still holds go with it, and SetTTY returns
+// bridge stay; those that the old tty still holds are for DropFrom.
+func (b *Bridge) SetTTY(tty TTY) { b.tty = tty }
+
+// DropFrom drops the bytes that wait in a tty which has been replaced, and returns
 // how many.
-func (b *Bridge) SetTTY(tty TTY) int {
+func (b *Bridge) DropFrom(old TTY) int {
 	n := 0
 	for range maxReads {
-		data, _, err := b.tty.Read(b.buf[:])
+		data, _, err := old.Read(b.buf[:])
 		if err != nil {
 			break
 		}
@@ -147,7 +150,6 @@ func (b *Bridge) SetTTY(tty TTY) int {
 	}
 	b.counters.FromProgram += uint64(n)
 	b.counters.DroppedUnsent += uint64(n)
-	b.tty = tty
 	return n
 }
 

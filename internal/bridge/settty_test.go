@@ -2,13 +2,14 @@ package bridge
 
 import "testing"
 
-func TestSetTTYCountsWhatTheOldOneHolds(t *testing.T) {
+func TestDropFromCountsWhatTheOldOneHolds(t *testing.T) {
 	r := newRig(0)
 	r.remote.up = false
 	r.tty.waiting = []byte("never read")
 	r.tty.chunk = 3
 	next := &fakeTTY{waiting: []byte("kept")}
-	if n := r.SetTTY(next); n != 10 {
+	r.SetTTY(next)
+	if n := r.DropFrom(r.tty); n != 10 {
 		t.Errorf("%d bytes were lost, want 10", n)
 	}
 	if c := r.Counters(); c.DroppedUnsent != 10 || c.FromProgram != 10 {

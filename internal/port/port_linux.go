@@ -3,7 +3,9 @@ package port
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +35,7 @@ type Port struct {
 	modem      comport.ModemState
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
+	retired    []*terminal  // replaced, and not closed yet
 	calmTimer  evloop.Timer // until a connection that may not last is told
 	drainTimer evloop.Timer // until what is in flight at the end is looked at again
 	showTimer  evloop.Timer // until the tty is told what the server said
@@ -166,6 +169,10 @@ func (p *Port) Close() error {
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
+	for _, old := range p.retired {
+		p.retire(old)
+	}
+	p.retired = nil
 	p.watcher.Remove(p.tty.master)
 	// The names first: no program can open a tty that is about to go.
 	return errors.Join(p.names.release(), p.tty.close())
@@ -365,11 +372,30 @@ func (p *Port) renewTTY(why error) bool {
 		p.ttyFailed(fmt.Errorf("%w, and there is no other: %w", why, err))
 		return false
 	}
-	p.dropped(p.bridge.SetTTY(p.tty), "bytes were never sent: the pseudo-terminal they were written to could not be kept")
+	p.bridge.SetTTY(p.tty)
 	p.left = 0
 	p.watcher.Remove(old.master)
-	_ = old.close()
+	old.park()
+	// A program that has followed a name to the old tty has not opened it yet:
+	// that must not fail.
+	p.retired = append(p.retired, old)
+	p.loop.AfterFunc(retireAfter, func() {
+		if i := slices.Index(p.retired, old); i >= 0 {
+			p.retired = slices.Delete(p.retired, i, i+1)
+			p.retire(old)
+		}
+	})
 	return true
+}
+
+// retireAfter is how long a tty that was replaced can still be opened: longer than
+// an open(2) takes that has read the link before it moved.
+const retireAfter = 20 * time.Millisecond
+
+// retire ends a tty that was replaced. Those who have it open see a hang-up.
+func (p *Port) retire(old *terminal) {
+	p.dropped(p.bridge.DropFrom(old), "bytes were never sent: the pseudo-terminal they were written to has gone")
+	_ = old.close()
 }
 
 func (p *Port) ttyFailed(err error) { p.emit(Event{Kind: KindTTYFailed, Err: err}) }

@@ -148,9 +148,10 @@ func TestHangupMinicom(t *testing.T) {
 	}
 }
 
-// gpsd closes a receiver that was unplugged, and opens it again when a client asks
-// for it: that is what it does with every adapter.
+// gpsd opens a receiver again that was unplugged, half a minute later, and has
+// fixes again without being touched.
 func TestHangupGPSD(t *testing.T) {
+	t.Parallel()
 	need(t, "gpsd", "gpspipe")
 	gps := rfc2217test.NewGPS(nil)
 	t.Cleanup(func() { _ = gps.Close() })
@@ -160,20 +161,21 @@ func TestHangupGPSD(t *testing.T) {
 	port := freePort(t)
 	spawn(t, "gpsd", "-N", "-n", "-S", port, "-F", filepath.Join(t.TempDir(), "control"), v.link)
 	listening(t, port)
-	for round := 1; round <= 3; round++ {
-		pipe := spawn(t, "gpspipe", "-w", "127.0.0.1:"+port)
-		eventually(t, "gpsd has a fix", func() bool {
-			for line := range strings.Lines(pipe.out.String()) {
-				var r gpsReport
-				if json.Unmarshal([]byte(line), &r) == nil && r.Class == "TPV" && r.Mode >= 2 {
-					return true
-				}
+	pipe := spawn(t, "gpspipe", "-w", "127.0.0.1:"+port)
+	fixes := func() (n int) {
+		for line := range strings.Lines(pipe.out.String()) {
+			var r gpsReport
+			if json.Unmarshal([]byte(line), &r) == nil && r.Class == "TPV" && r.Mode >= 2 {
+				n++
 			}
-			return false
-		})
-		s.Disconnect()
-		v.waitEvents("hung-up", round)
+		}
+		return n
 	}
+	eventually(t, "gpsd has a fix", func() bool { return fixes() > 0 })
+	s.Disconnect()
+	v.waitEvent("hung-up")
+	before := fixes()
+	eventuallyWithin(t, 3*patience, "gpsd has fixes again", func() bool { return fixes() > before+3 })
 }
 
 // A pyserial program that opens its port again when it fails never stops working.

@@ -41,15 +41,21 @@ func skip(t *testing.T, why string) {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	eventuallyWithin(t, patience, what, holds)
+}
+
+// eventuallyWithin is eventually for what takes its time.
+func eventuallyWithin(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-timeout.C:
-			t.Fatalf("it did not come true within %v: %s", patience, what)
+			t.Fatalf("it did not come true within %v: %s", limit, what)
 		}
 	}
 }
