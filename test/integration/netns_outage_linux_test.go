@@ -143,7 +143,7 @@ func newBroken(t *testing.T, n *network, s *simulated, deadAfter time.Duration, 
 	s.awaitSpeed(t, brokenSpeed)
 	b.echoes(tty.Name())
 	if writing {
-		b.program = startEchoing(t, v.link)
+		b.program = startEchoing(t, v.link, escapes)
 		b.program.flowsAgain("at the start")
 		return b
 	}

@@ -65,7 +65,7 @@ func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages 
 	o.waitEvent("connected")
 	o.change(tty)
 	o.arrived()
-	o.program = startEchoing(t, o.link)
+	o.program = startEchoing(t, o.link, escapesAndReturns)
 	closeTTY(t, tty)
 	o.program.flowsAgain("at the start")
 	return o
