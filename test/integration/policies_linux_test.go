@@ -383,3 +383,95 @@ func TestWhileDown(t *testing.T) {
 		})
 	}
 }
+
+// With --suspend the server is told to wait while the program does not read, and
+// to go on when it does.
+func TestSuspend(t *testing.T) {
+	s := serve(t, &rfc2217test.Server{})
+	v := startUntraced(t, s.addr, "--suspend")
+	tty := openTTY(t, v.link)
+	v.waitEvent("connected")
+	data := pattern(256<<10, 9)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for rest := data; len(rest) > 0; {
+			n := s.uart.Receive(rest[:min(len(rest), 4096)])
+			rest = rest[n:]
+			if n == 0 {
+				time.Sleep(time.Millisecond) // the UART's buffer is full: its server holds back
+			}
+		}
+	}()
+	s.awaitCount(t, comport.FlowControlSuspend{}, 1)
+	if got := readFull(t, tty, len(data)); !bytes.Equal(got, data) {
+		t.Errorf("what was read differs at %d", firstDifference(got, data))
+	}
+	<-sent
+	eventually(t, "each SUSPEND has its RESUME", func() bool {
+		return s.count(comport.FlowControlResume{}) == s.count(comport.FlowControlSuspend{})
+	})
+}
+
+// A Telnet server that is spoken to as a raw one is told from the bytes that it
+// begins with, once.
+func TestTelnetServerTakenForRaw(t *testing.T) {
+	s := ser2net(t)
+	v := start(t, "tcp://"+s.remote, "--connect", "always")
+	line := v.waitEvent("mismatch")
+	if !strings.Contains(line.Message, "rfc2217://") {
+		t.Errorf("the message does not say what to write: %q", line.Message)
+	}
+}
+
+// A server that refuses BINARY gets CR NUL, unless it is one that knows nothing of
+// that.
+func TestCRNUL(t *testing.T) {
+	for _, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "a\r\x00b"},
+		{[]string{"--cr-nul", "off"}, "a\rb"},
+	} {
+		var wire bytes.Buffer
+		var mu sync.Mutex
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			// DONT BINARY, WONT BINARY: nothing else is agreed either.
+			_, _ = conn.Write([]byte{255, 254, 0, 255, 252, 0})
+			buf := make([]byte, 4096)
+			for {
+				n, err := conn.Read(buf)
+				mu.Lock()
+				wire.Write(buf[:n])
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		}()
+		v := start(t, "telnet://"+ln.Addr().String(), tt.flags...)
+		tty := openTTY(t, v.link)
+		v.waitEvent("connected")
+		write(t, tty, []byte("a\rb"))
+		eventually(t, "the bytes are on the wire as they should", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.HasSuffix(wire.String(), tt.want)
+		})
+		v.end()
+		_ = ln.Close()
+		<-done
+	}
+}
