@@ -263,6 +263,25 @@ func (b *Bridge) Change(want comport.State) {
 	b.queue.change(at, want)
 }
 
+// Order has messages sent as they are, after the bytes and the changes that came
+// before, and done called then, or when the connection is lost first. It reports
+// whether there was room. What a program has written before belongs before them:
+// see Sync.
+func (b *Bridge) Order(done func(sent bool), messages ...comport.Message) bool {
+	if !b.queue.order(messages, done) {
+		return false
+	}
+	b.Pump()
+	return true
+}
+
+// Sync takes what waits in the tty into the queue: what is asked for next comes
+// after it. It reports whether all of it found room.
+func (b *Bridge) Sync() bool {
+	b.deliver(b.stageWaiting(), b.queue.tail())
+	return b.queue.room() >= len(b.buf)
+}
+
 // ForgetChanges drops the changes that wait: the caller has sent them itself.
 func (b *Bridge) ForgetChanges() { b.queue.forgetChanges() }
 

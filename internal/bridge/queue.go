@@ -17,6 +17,10 @@ const (
 type change struct {
 	at   uint64 // offset in the stream of bytes
 	want comport.State
+	// order, if set, is to be sent as it is, once, whatever the UART's state: an
+	// edge of a line, or a break.
+	order []comport.Message
+	done  func(sent bool) // of an order, may be nil
 }
 
 // queue holds bytes, and changes of settings in their places among them. The
@@ -36,11 +40,21 @@ func (q *queue) stage(p []byte) { q.data = append(q.data, p...) }
 
 // change puts a change at an offset, which is not before that of an earlier one.
 func (q *queue) change(at uint64, want comport.State) {
-	if n := len(q.changes); n > 0 && (q.changes[n-1].at == at || n == maxChanges) {
+	n := len(q.changes)
+	if n > 0 && q.changes[n-1].order == nil && (q.changes[n-1].at == at || n >= maxChanges) {
 		q.changes[n-1].want = want
 		return
 	}
-	q.changes = append(q.changes, change{at, want})
+	q.changes = append(q.changes, change{at: at, want: want})
+}
+
+// order puts messages behind all that waits, and reports whether there was room.
+func (q *queue) order(messages []comport.Message, done func(sent bool)) bool {
+	if len(q.changes) >= maxChanges {
+		return false
+	}
+	q.changes = append(q.changes, change{at: q.tail(), order: messages, done: done})
+	return true
 }
 
 // next returns the change that is due now, or else the bytes in front of the
@@ -57,7 +71,11 @@ func (q *queue) next() (due *change, data []byte) {
 }
 
 // popChange drops the change that was due.
-func (q *queue) popChange() { q.changes = q.changes[:copy(q.changes, q.changes[1:])] }
+func (q *queue) popChange() {
+	n := copy(q.changes, q.changes[1:])
+	q.changes[n] = change{}
+	q.changes = q.changes[:n]
+}
 
 // popData drops n bytes.
 func (q *queue) popData(n int) {
@@ -77,15 +95,29 @@ func (q *queue) forgetFront(end uint64) int {
 	for due < len(q.changes) && q.changes[due].at <= q.head {
 		due++
 	}
-	if due > 1 { // with nothing between them only the last one counts
-		q.changes = q.changes[:copy(q.changes, q.changes[due-1:])]
+	// With nothing between them only the last one counts, but for orders.
+	kept := q.changes[:0]
+	for i, c := range q.changes {
+		if i+1 >= due || c.order != nil || q.changes[i+1].order != nil {
+			kept = append(kept, c)
+		}
 	}
+	clear(q.changes[len(kept):])
+	q.changes = kept
 	return n
 }
 
 // forgetChanges drops all changes and keeps the bytes: after a reconnect
 // everything is set before the first byte.
-func (q *queue) forgetChanges() { q.changes = q.changes[:0] }
+func (q *queue) forgetChanges() {
+	lost := q.changes
+	q.changes = nil
+	for _, c := range lost {
+		if c.done != nil {
+			c.done(false)
+		}
+	}
+}
 
 // forgetData drops all bytes and returns how many; what was to change still
 // does.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/termiosmirror"
 )
 
@@ -42,7 +41,7 @@ func (b *Bridge) send() bool {
 		due, data := b.queue.next()
 		switch {
 		case due != nil:
-			if !b.apply(due.want) {
+			if !b.apply(*due) {
 				return false
 			}
 		case len(data) > 0:
@@ -60,8 +59,11 @@ func (b *Bridge) send() bool {
 
 // apply carries out a change. It reports false if that has to wait until the
 // remote UART has sent what came before.
-func (b *Bridge) apply(want comport.State) bool {
-	plan := termiosmirror.Diff(want, b.remote.Effective())
+func (b *Bridge) apply(c change) bool {
+	plan := termiosmirror.Plan(c.order)
+	if c.order == nil {
+		plan = termiosmirror.Diff(c.want, b.remote.Effective())
+	}
 	if plan.Disturbs() && b.settling() {
 		return false
 	}
@@ -71,6 +73,9 @@ func (b *Bridge) apply(want comport.State) bool {
 	b.queue.popChange()
 	if len(plan) > 0 {
 		b.remote.Request(plan...)
+	}
+	if c.done != nil {
+		c.done(true)
 	}
 	return true
 }
