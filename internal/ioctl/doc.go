@@ -31,7 +31,8 @@
 // The TCSET forms differ in the structure that they read, and keep what it lacks: TCSETA replaces the low 16 bits of each
 // flag word and the first 8 control characters, TCSETS leaves c_ispeed and c_ospeed alone, so that BOTHER in it means the
 // speed that was last set. What reaches the UART always has the true speeds in [Termios].Ispeed and Ospeed, also where
-// the program used a Bnnn constant. A driver that runs at another speed than asked shows that by [Termios.SetSpeed].
+// the program used a Bnnn constant. TCSETA and TIOCSSOFTCAR change a part of what [UART.State] shows, and then set the whole: what
+// another program sets in between is lost. A driver that runs at another speed than asked shows that by [Termios.SetSpeed].
 //
 // # serial_struct
 //

@@ -31,7 +31,7 @@ type scratch [maxSize]byte
 // idleScratch is how many an Emulator keeps for the next calls.
 const idleScratch = 4
 
-// Emulator answers the ioctls of one port.
+// Emulator answers the ioctls of one port, from any number of goroutines. The zero value is of no use: see [New].
 type Emulator struct {
 	uart UART
 	idle chan *scratch
@@ -204,19 +204,19 @@ func (e *Emulator) lines(ctx context.Context, c Call, m Memory) Errno {
 	if errno != 0 {
 		return errno
 	}
-	var up, down Lines
+	var raise, drop Lines
 	switch c.Request {
 	case reqTIOCMBIS:
-		up = Lines(v) & outputs
+		raise = Lines(v) & outputs
 	case reqTIOCMBIC:
-		down = Lines(v) & outputs
+		drop = Lines(v) & outputs
 	default: // TIOCMSET
-		up, down = Lines(v)&outputs, ^Lines(v)&outputs
+		raise, drop = Lines(v)&outputs, ^Lines(v)&outputs
 	}
-	if up|down == 0 {
+	if raise|drop == 0 {
 		return 0
 	}
-	return errnoOf(e.uart.Lines(ctx, up, down))
+	return errnoOf(e.uart.Lines(ctx, raise, drop))
 }
 
 // defaultBreak is how long a break lasts if nobody says.

@@ -298,9 +298,10 @@ func TestFault(t *testing.T) {
 		0x5411: 4, 0x5415: 4, 0x5416: 4, 0x5417: 4, 0x5418: 4, 0x5419: 4, 0x541A: 4, 0x80045440: 4, 0x5459: 4,
 		0x541E: 0, 0x541F: 0, 0x545D: 80,
 	}
-	for request, size := range sizes {
+	for request := range sizes {
 		for _, arch := range arches {
-			if size = sizes[request]; size == 0 {
+			size := sizes[request]
+			if size == 0 {
 				size = map[bool]int{false: 72, true: 60}[arch == I386 || arch == ARM]
 			}
 			u := newFakeUART(base())

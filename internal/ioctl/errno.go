@@ -8,7 +8,7 @@ import (
 
 // Errno is an error number as Linux has them on every architecture of [Arch] (include/uapi/asm-generic/errno-base.h). It
 // is an error, so that a [UART] can wrap it; 0 is success and never an error.
-type Errno uint16
+type Errno uint16 //nolint:errname // named as in errno(3)
 
 // The error numbers that the package itself returns.
 const (

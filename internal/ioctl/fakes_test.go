@@ -89,8 +89,8 @@ func (u *fakeUART) Set(_ context.Context, t Termios, w When) error {
 	return u.did("Set", func(s *State) { s.Termios = t }, w)
 }
 
-func (u *fakeUART) Lines(_ context.Context, set, clear Lines) error {
-	return u.did("Lines", func(s *State) { s.Lines = s.Lines&^clear | set }, fmt.Sprintf("%#x %#x", uint32(set), uint32(clear)))
+func (u *fakeUART) Lines(_ context.Context, raise, drop Lines) error {
+	return u.did("Lines", func(s *State) { s.Lines = s.Lines&^drop | raise }, fmt.Sprintf("%#x %#x", uint32(raise), uint32(drop)))
 }
 
 func (u *fakeUART) Break(_ context.Context, on bool) error {

@@ -1,6 +1,7 @@
 package ioctl
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -112,14 +113,14 @@ func (w twins) align() {
 // both makes the same call of both and compares what they answer and what is true then.
 func (w twins) both(request uint32, arg []byte) {
 	w.t.Helper()
-	real, emul := slices.Clone(arg), slices.Clone(arg)
-	want := w.real.pass(request, real)
-	_, got := w.emul.Do(w.t.Context(), Call{Arch: w.arch, Request: request, Arg: at}, page(emul...)) // which writes to emul
+	theirs, ours := slices.Clone(arg), slices.Clone(arg)
+	want := w.real.pass(request, theirs)
+	_, got := w.emul.Do(w.t.Context(), Call{Arch: w.arch, Request: request, Arg: at}, page(ours...)) // which writes to ours
 	if got != want {
 		w.t.Errorf("%#x %x: error %v, the kernel's is %v", request, arg, got, want)
 	}
-	if string(real) != string(emul) {
-		w.t.Errorf("%#x: wrote %x, the kernel %x", request, emul, real)
+	if !bytes.Equal(theirs, ours) {
+		w.t.Errorf("%#x: wrote %x, the kernel %x", request, ours, theirs)
 	}
 	w.compare(fmt.Sprintf("%#x %x", request, arg))
 }
@@ -128,8 +129,8 @@ func (w twins) compare(after string) {
 	w.t.Helper()
 	m := page(make([]byte, 44)...)
 	do(w.t, w.uart, Call{Arch: w.arch, Request: 0x802C542A, Arg: at}, m)
-	if real := w.real.termios2(); string(m.bytes) != string(real) {
-		w.t.Fatalf("after %s:\n got %x\nwant %x", after, m.bytes, real)
+	if theirs := w.real.termios2(); !bytes.Equal(m.bytes, theirs) {
+		w.t.Fatalf("after %s:\n got %x\nwant %x", after, m.bytes, theirs)
 	}
 }
 

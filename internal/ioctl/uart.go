@@ -16,9 +16,9 @@ type UART interface {
 	// a speed of B0 drops DTR and RTS, and one from B0 to another raises them, as part of the same step.
 	Set(ctx context.Context, t Termios, w When) error
 
-	// Lines raises the outputs in set and drops those in clear, in one step. Only DTR and RTS are ever in them, no
+	// Lines turns on the outputs in raise and off those in drop, in one step. Only DTR and RTS are ever in them, no
 	// line is in both, and at least one is in either. The lines are driven also if they are known to be so already.
-	Lines(ctx context.Context, set, clear Lines) error
+	Lines(ctx context.Context, raise, drop Lines) error
 
 	// Break starts a break condition, or ends it.
 	Break(ctx context.Context, on bool) error
