@@ -14,6 +14,7 @@ type UART interface {
 
 	// Set makes t the port's settings: at the moment that w says, in its place among the bytes that the program writes. A change to
 	// a speed of B0 drops DTR and RTS, and one from B0 to another raises them, as part of the same step.
+	// If the context ends before that moment, nothing has changed, because the kernel may restart the call.
 	Set(ctx context.Context, t Termios, w When) error
 
 	// Lines turns on the outputs in raise and off those in drop, in one step. Only DTR and RTS are ever in them, no
