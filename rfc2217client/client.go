@@ -366,6 +366,14 @@ func (c *Client) Unsent() int {
 	return len(c.session.Output()) + c.stream.Unacknowledged()
 }
 
+// Encoded returns how many bytes wait for the connection to take them.
+func (c *Client) Encoded() int {
+	if c.session == nil {
+		return 0
+	}
+	return len(c.session.Output())
+}
+
 // Request sends COM-PORT messages in one piece. Without a connection in
 // ModeComPort it does nothing.
 func (c *Client) Request(messages ...comport.Message) {

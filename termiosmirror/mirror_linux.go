@@ -70,6 +70,29 @@ func (m *Mirror) Observe(t unix.Termios) (want comport.State, asked bool) {
 	return m.want, true
 }
 
+// ObserveExact is Observe for settings that came on a way that strips nothing: CSIZE and PARENB count, once.
+func (m *Mirror) ObserveExact(t unix.Termios) (want comport.State) {
+	was := m.exact
+	m.exact = true
+	want, _ = m.Observe(t)
+	m.exact = was
+	return want
+}
+
+// Drive has DTR and RTS wanted so, whatever the speed is; one that is zero stays as it is.
+func (m *Mirror) Drive(dtr, rts comport.Control) {
+	m.want.DTR, m.want.RTS = cmp.Or(dtr, m.want.DTR), cmp.Or(rts, m.want.RTS)
+	m.open.dtr, m.open.rts = cmp.Or(dtr, m.open.dtr), cmp.Or(rts, m.open.rts)
+}
+
+// SetBreak has a break condition wanted; its end is not asked for anew at a reconnect, which ends it in any case.
+func (m *Mirror) SetBreak(b comport.Control) {
+	if b == comport.ControlBreakOff {
+		b = 0
+	}
+	m.want.Break = b
+}
+
 // Want is the state now wanted: what programs have asked for, over the line settings. A zero field has not been asked for.
 func (m *Mirror) Want() comport.State { return m.want }
 

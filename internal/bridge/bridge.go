@@ -190,6 +190,14 @@ func (b *Bridge) FlushReceived() {
 	b.counters.DroppedFlush += uint64(b.remote.Discard())
 }
 
+// FlushOutput drops the bytes that wait, in the tty too: a program has flushed its
+// output.
+func (b *Bridge) FlushOutput() {
+	b.deliver(b.stageWaiting(), b.queue.tail())
+	b.oldEnd = b.queue.tail()
+	b.FlushUnsent()
+}
+
 // LinkLost forgets the changes that wait, since all is sent anew on the next
 // connection, and how busy the remote UART was.
 //

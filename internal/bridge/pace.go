@@ -80,3 +80,12 @@ func (b *Bridge) stopPacing() {
 		b.pace.timer = nil
 	}
 }
+
+// PaceLeft returns how long the line takes to carry what was sent; 0 without
+// Pace.
+func (b *Bridge) PaceLeft() time.Duration {
+	if b.pace.until.IsZero() {
+		return 0
+	}
+	return max(b.pace.until.Sub(b.clock.Now()), 0)
+}

@@ -96,8 +96,10 @@ func (s Port) Validate() (port.Config, error) {
 	if c.Connect, err = port.ParseConnect(cmp.Or(s.Connect, DefaultConnect)); err != nil {
 		return c, &Error{"--connect", s.Connect, "there is no such policy", "write on-open or always", err}
 	}
-	if c.Purge, err = port.ParsePurge(cmp.Or(s.Purge, DefaultPurge)); err != nil {
-		return c, &Error{"--purge", s.Purge, "there is no such policy", "write rx, both or none", err}
+	if s.Purge != "" {
+		if c.Purge, err = port.ParsePurge(s.Purge); err != nil {
+			return c, &Error{"--purge", s.Purge, "there is no such policy", "write rx, both or none", err}
+		}
 	}
 	if err := s.permissions(&c); err != nil {
 		return c, err

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		{"RetryMax", c.RetryMax, 30 * time.Second},
 		{"NegotiateTimeout", c.NegotiateTimeout, 4 * time.Second},
 		{"Settle", c.Settle, time.Second},
-		{"Purge", c.Purge, port.PurgeReceive},
+		{"Purge", c.Purge, port.PurgeAuto},
 		{"UID", c.UID, -1},
 		{"RunDir", c.RunDir, RunDir()},
 	} {

@@ -82,8 +82,11 @@ func (s Policy) validate(r rfc2217client.Remote) (port.Policy, error) {
 	if hangup {
 		p.OnLoss = port.OnLossHangup
 	}
-	if raise {
+	switch {
+	case raise:
 		p.Lines = port.LinesRaise
+	case s.Lines != "":
+		p.Lines = port.LinesLeave
 	}
 	var err error
 	if p.DTR, err = line("--dtr", s.DTR, comport.ControlDTROn, comport.ControlDTROff); err != nil {

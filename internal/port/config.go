@@ -45,7 +45,8 @@ type Purge uint8
 // The policies. On a plain pseudo-terminal tcdrain cannot wait, and a flush of
 // output would destroy what a program believes to be sent: hence PurgeReceive.
 const (
-	PurgeReceive Purge = iota // input only
+	PurgeAuto    Purge = iota // input only; both for programs whose ioctls are seen
+	PurgeReceive              // input only
 	PurgeBoth
 	PurgeNone
 )
@@ -53,7 +54,7 @@ const (
 // String gives the policy as flags spell it.
 func (p Purge) String() string {
 	switch p {
-	case PurgeReceive:
+	case PurgeAuto, PurgeReceive:
 		return "rx"
 	case PurgeBoth:
 		return "both"
@@ -98,6 +99,8 @@ type Config struct {
 	Dialer rfc2217client.Dialer
 	// Dial replaces the Dialer: the embedded server.
 	Dial func(ctx context.Context, r rfc2217client.Remote) (net.Conn, error)
+	// Changed is called when UART may give something else; on the loop.
+	Changed func()
 	// Failed is called when the port cannot be served any longer; on the loop.
 	Failed func(error)
 	// Events receives what happens; it is called on the loop and must not block.

@@ -18,9 +18,14 @@ func (p *Port) startLines() {
 	p.mirror.SetLines(dtr, rts)
 }
 
+// raises reports whether opens and closes drive the lines.
+func (p *Port) raises() bool {
+	return p.cfg.Lines == LinesRaise || p.cfg.Lines == LinesAuto && p.attached > 0
+}
+
 // raiseLines is for the first open.
 func (p *Port) raiseLines() {
-	if p.cfg.Lines != LinesRaise {
+	if !p.raises() {
 		return
 	}
 	p.setLines(cmp.Or(p.cfg.DTR, comport.ControlDTROn), cmp.Or(p.cfg.RTS, comport.ControlRTSOn))
@@ -28,7 +33,7 @@ func (p *Port) raiseLines() {
 
 // dropLines is for the last close: after the bytes that are in front of it.
 func (p *Port) dropLines() {
-	if p.cfg.Lines == LinesRaise && p.termios.Cflag&unix.HUPCL != 0 {
+	if p.raises() && p.termios.Cflag&unix.HUPCL != 0 {
 		p.setLines(comport.ControlDTROff, comport.ControlRTSOff)
 	}
 }

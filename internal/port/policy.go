@@ -20,7 +20,8 @@ type Lines uint8
 
 // The policies.
 const (
-	LinesLeave Lines = iota // nothing: many boards reset on a toggle
+	LinesAuto  Lines = iota // LinesRaise for programs whose ioctls are seen, else LinesLeave
+	LinesLeave              // nothing: many boards reset on a toggle
 	LinesRaise              // up at the first open; down at the last close, with HUPCL
 )
 

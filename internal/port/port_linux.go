@@ -42,6 +42,10 @@ type Port struct {
 	show       comport.State
 	poll       poll
 	greeting   greeting
+	attached   int    // supervisors of programs: see Attach
+	exact      bool   // frameFlags hold: a program's whole settings are known
+	frameFlags uint32 // CSIZE and PARENB
+	counts     Counts
 	purgeDue   comport.Purge // at the next connection
 	toldLost   uint64        // bytes written during outages and dropped, of which was told
 	lastErr    error
@@ -279,6 +283,7 @@ func (p *Port) opened(st pty.Status) {
 	p.tty.unpark()
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
+	defer p.changed()
 	p.raiseLines()
 	p.purgeOnOpen()
 	p.client.Start() // at once, also when it is waiting to try again
@@ -302,6 +307,7 @@ func (p *Port) closed() {
 	// the watcher may have taken that for our own open.
 	p.loop.Post(p.wake)
 	p.emit(Event{Kind: KindClosed})
+	p.changed()
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)

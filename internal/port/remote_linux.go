@@ -40,6 +40,7 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 	p.bridge.LinkUp()
 	p.tellLost()
 	p.pump()
+	p.changed()
 }
 
 // calm is how long a connection must last that follows on one which the server
@@ -72,6 +73,9 @@ func (p *Port) opening() []comport.Message {
 	}
 	if p.cfg.SetModemMask {
 		messages = append(messages, comport.SetModemStateMask{Mask: p.cfg.ModemMask})
+	}
+	if p.attached > 0 {
+		messages = append(messages, lineErrors)
 	}
 	if p.purgeDue != 0 {
 		// Last: what waits at the server was received with other settings.
@@ -150,14 +154,16 @@ func (h *handler) Event(ev rfc2217client.Event) {
 		p.emit(Event{Kind: KindUnanswered, Old: ev.Request.String()})
 	case rfc2217client.EventModemState:
 		if m, ok := ev.Message.(comport.NotifyModemState); ok {
-			p.modemState(m.State & comport.ModemLevels)
+			p.modemState(m.State)
 		}
 	case rfc2217client.EventLineState:
 		if m, ok := ev.Message.(comport.NotifyLineState); ok {
 			p.emit(Event{Kind: KindLineState, New: m.State.String()})
+			p.lineState(m.State)
 		}
 	case rfc2217client.EventBreak:
 		p.emit(Event{Kind: KindBreak})
+		p.lineState(comport.LineBreak)
 	case rfc2217client.EventBanner:
 		p.greeting.serial(ev.Data, &p.cfg, p.emit)
 	case rfc2217client.EventSuspended:
@@ -167,15 +173,17 @@ func (h *handler) Event(ev rfc2217client.Event) {
 	}
 }
 
-// modemState takes the levels: deltas are not to be trusted, some servers send
-// none.
-func (p *Port) modemState(now comport.ModemState) {
-	if now == p.modem {
+// modemState takes the levels; of the deltas, which some servers never send, only
+// what the levels do not tell.
+func (p *Port) modemState(told comport.ModemState) {
+	before, now := p.modem, told&comport.ModemLevels
+	p.count(before, now, told)
+	if now == before {
 		return
 	}
-	before := p.modem
 	p.emit(Event{Kind: KindModemState, Old: before.String(), New: now.String()})
 	p.modem = now
+	p.changed()
 	p.carrier(before, now)
 }
 

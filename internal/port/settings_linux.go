@@ -77,6 +77,7 @@ func (p *Port) take(t unix.Termios) {
 	if p.client.Mode() == rfc2217client.ModeComPort {
 		p.bridge.Change(want)
 	}
+	p.changed()
 }
 
 // flushed passes a program's tcflush on.
@@ -93,6 +94,11 @@ func (p *Port) flushed(st pty.Status) {
 	if what == 0 {
 		return
 	}
+	p.purge(what)
+}
+
+// purge has the server flush.
+func (p *Port) purge(what comport.Purge) {
 	if p.client.Mode() != rfc2217client.ModeComPort {
 		p.purgeDue |= what & comport.PurgeReceive // what the server holds will be as old when there is a connection
 		return
@@ -154,6 +160,7 @@ func (p *Port) showNow() {
 	}
 	p.termios = t
 	p.mirror.Shown(t)
+	p.changed()
 	p.emit(Event{Kind: KindShown, New: show.String()})
 }
 
@@ -163,12 +170,7 @@ func (p *Port) purgeOnOpen() {
 	if !p.cfg.PurgeOnOpen {
 		return
 	}
-	if p.client.Mode() != rfc2217client.ModeComPort {
-		p.purgeDue = comport.PurgeReceive
-		return
-	}
-	p.client.Request(comport.PurgeData{What: comport.PurgeReceive})
-	p.emit(Event{Kind: KindPurged, New: comport.PurgeReceive.String()})
+	p.purge(comport.PurgeReceive)
 }
 
 // paceLine is the line that output is to be as slow as: as the remote UART is set

@@ -1,0 +1,326 @@
+package port
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/bridge"
+	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/pty"
+	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// What the requests of this file answer when they cannot be done.
+var (
+	// ErrBusy: more of these wait already than a port keeps.
+	ErrBusy = errors.New("too many requests wait for the access server")
+	// ErrSettings: programs change the settings faster than they can be set.
+	ErrSettings = errors.New("the settings are being changed by another program all the time")
+)
+
+// UART is the port as a program sees it that is told the truth: with all that a
+// pseudo-terminal has no place for.
+type UART struct {
+	Path     string       // of the tty
+	Termios  unix.Termios // CSIZE and PARENB included
+	DTR, RTS bool
+	Modem    comport.ModemState // levels
+	Counts   Counts
+	OutQueue int // bytes written and not sent yet
+	Open     bool
+	Up       bool
+}
+
+// Counts are what TIOCGICOUNT counts (struct serial_icounter_struct). They wrap
+// around.
+type Counts struct {
+	CTS, DSR, RNG, DCD                      uint32
+	RX, TX                                  uint32
+	Frame, Parity, Overrun, Brk, BufOverrun uint32
+}
+
+// frameBits are the flags that the kernel strips from a pseudo-terminal.
+const frameBits = unix.CSIZE | unix.PARENB
+
+// UART takes a snapshot.
+func (p *Port) UART() UART {
+	want, b := p.mirror.Want(), p.bridge.Counters()
+	u := UART{
+		Path: p.tty.master.Path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
+		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
+		OutQueue: p.waiting(), Open: p.open, Up: p.client.Up(),
+	}
+	u.Termios.Cflag = u.Termios.Cflag&^frameBits | p.frame(want)
+	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram) //nolint:gosec // they wrap around
+	return u
+}
+
+// frame gives data bits and parity as flags.
+func (p *Port) frame(want comport.State) (flags uint32) {
+	if p.exact {
+		return p.frameFlags
+	}
+	flags = unix.CS8
+	switch want.DataSize {
+	case 5:
+		flags = unix.CS5
+	case 6:
+		flags = unix.CS6
+	case 7:
+		flags = unix.CS7
+	default:
+	}
+	if want.Parity != 0 && want.Parity != comport.ParityNone {
+		flags |= unix.PARENB
+	}
+	return flags
+}
+
+// Attach is for a supervisor of programs whose ioctls it sees: for them the port
+// behaves as a UART, lines and errors included. Detach ends that.
+func (p *Port) Attach() {
+	if p.attached++; p.attached == 1 && p.client.Mode() == rfc2217client.ModeComPort {
+		p.client.Request(lineErrors)
+	}
+}
+
+// Detach is for each Attach.
+func (p *Port) Detach() { p.attached-- }
+
+// lineErrors has the server report what TIOCGICOUNT counts.
+var lineErrors = comport.SetLineStateMask{Mask: comport.LineErrors}
+
+// SetTermios carries out a program's TCSETS, after all that was written before.
+func (p *Port) SetTermios(t unix.Termios) error {
+	p.wake()
+	p.bridge.Sync()
+	if err := p.force(t); err != nil {
+		return err
+	}
+	p.exact, p.frameFlags = true, t.Cflag&frameBits
+	p.termios = p.tty.master.Settings()
+	full := p.termios
+	full.Cflag = full.Cflag&^frameBits | p.frameFlags
+	before := p.mirror.Want()
+	want := p.mirror.ObserveExact(full)
+	p.showAgain(before, want)
+	p.poll.touch(p.loop.Now())
+	if want != before {
+		p.emit(Event{Kind: KindWanted, Old: before.String(), New: want.String()})
+	}
+	if p.client.Mode() == rfc2217client.ModeComPort {
+		p.bridge.Change(want)
+	}
+	p.bridge.Pump()
+	p.poll.arm(p)
+	p.changed()
+	return nil
+}
+
+// forceTries bounds the contest with a program that sets the same tty without a
+// supervisor.
+const forceTries = 8
+
+// force writes t to the tty, over what other programs have set before.
+func (p *Port) force(t unix.Termios) error {
+	for range forceTries {
+		err := p.tty.master.Show(t)
+		if !errors.Is(err, pty.ErrStale) {
+			return err
+		}
+		st, err := p.tty.master.ReadStatus()
+		if err != nil {
+			return err
+		}
+		p.bridge.Note(bridge.Note(st))
+		p.look()
+	}
+	return ErrSettings
+}
+
+// DriveLines drives DTR and RTS, after all that was written before, also if they
+// are known to be so already. 0 leaves a line alone.
+func (p *Port) DriveLines(dtr, rts comport.Control) error {
+	p.wake()
+	p.mirror.Drive(dtr, rts)
+	var messages []comport.Message
+	for _, c := range []comport.Control{dtr, rts} {
+		if c != 0 {
+			messages = append(messages, comport.SetControl{Control: c})
+		}
+	}
+	defer p.changed()
+	return p.order(nil, messages...)
+}
+
+// order has messages sent after all that was written before. Without RFC 2217 it
+// has nobody to send them to.
+func (p *Port) order(done func(sent bool), messages ...comport.Message) error {
+	if p.client.Mode() != rfc2217client.ModeComPort {
+		if done != nil {
+			done(false)
+		}
+		return nil
+	}
+	p.bridge.Sync()
+	if !p.bridge.Order(done, messages...) {
+		return ErrBusy
+	}
+	return nil
+}
+
+// SetBreak begins or ends a break.
+func (p *Port) SetBreak(on bool) error {
+	p.wake()
+	c := comport.ControlBreakOff
+	if on {
+		c = comport.ControlBreakOn
+	}
+	p.mirror.SetBreak(c)
+	if on && p.client.Mode() == rfc2217client.ModeTelnet {
+		p.client.Break() // of the server's own length
+	}
+	return p.order(nil, comport.SetControl{Control: c})
+}
+
+// SendBreak sends a break of a length, after all that was written before, and
+// calls done at its end. cancel ends it early, without done.
+func (p *Port) SendBreak(d time.Duration, done func(error)) (cancel func()) {
+	p.wake()
+	var timer evloop.Timer
+	ended := false
+	end := func(err error) {
+		if ended {
+			return
+		}
+		ended = true
+		if err == nil {
+			err = p.SetBreak(false)
+		}
+		done(err)
+	}
+	begin := func(bool) {
+		// Also without a server that could be told: the program's time passes.
+		timer = p.loop.AfterFunc(d, func() { timer = nil; end(nil) })
+	}
+	p.mirror.SetBreak(comport.ControlBreakOn)
+	if p.client.Mode() == rfc2217client.ModeTelnet {
+		p.client.Break()
+	}
+	if err := p.order(begin, comport.SetControl{Control: comport.ControlBreakOn}); err != nil {
+		p.mirror.SetBreak(0)
+		end(err)
+	}
+	return func() {
+		stop(&timer)
+		if !ended {
+			ended = true
+			_ = p.SetBreak(false)
+		}
+	}
+}
+
+// sentInterval is how often it is looked whether output has left that could not
+// leave at once.
+const sentInterval = 2 * time.Millisecond
+
+// WhenSent calls done when all output has left for the server; with Pace, when the
+// remote UART would have sent it. cancel gives up, without done.
+func (p *Port) WhenSent(done func()) (cancel func()) {
+	var timer evloop.Timer
+	var look func()
+	look = func() {
+		timer = nil
+		p.pump()
+		left := p.bridge.PaceLeft()
+		if p.readable()+p.bridge.Queued()+p.client.Encoded() == 0 && left == 0 {
+			done()
+			return
+		}
+		timer = p.loop.AfterFunc(max(sentInterval, left), look)
+	}
+	look()
+	return func() { stop(&timer) }
+}
+
+// Flush carries out a program's TCFLSH.
+func (p *Port) Flush(input, output bool) error {
+	p.wake()
+	var what comport.Purge
+	var err error
+	if input {
+		p.bridge.FlushReceived()
+		err = p.tty.master.FlushInput()
+		if p.cfg.Purge != PurgeNone {
+			what |= comport.PurgeReceive
+		}
+	}
+	if output && (p.cfg.Purge == PurgeAuto || p.cfg.Purge == PurgeBoth) {
+		p.bridge.FlushOutput()
+		what |= comport.PurgeTransmit
+	}
+	if what != 0 {
+		p.purge(what)
+	}
+	if err != nil && !errors.Is(err, pty.ErrBusy) {
+		return fmt.Errorf("flush: %w", err)
+	}
+	return nil
+}
+
+// changed tells whoever shows the UART to somebody.
+func (p *Port) changed() {
+	if p.cfg.Changed != nil {
+		p.cfg.Changed()
+	}
+}
+
+// count counts what TIOCGICOUNT tells of the modem lines.
+func (p *Port) count(before, now, deltas comport.ModemState) {
+	edge := func(line comport.ModemState) uint32 {
+		if (before^now)&line != 0 {
+			return 1
+		}
+		return 0
+	}
+	p.counts.CTS += edge(comport.ModemCTS)
+	p.counts.DSR += edge(comport.ModemDSR)
+	p.counts.DCD += edge(comport.ModemDCD)
+	// Only the trailing edge of a ring counts, and it may be all that is told.
+	if before&^now&comport.ModemRI != 0 || (before|now)&comport.ModemRI == 0 && deltas&comport.ModemTrailingRI != 0 {
+		p.counts.RNG++
+	}
+}
+
+// lineState counts what was received damaged, and has a received break do what the
+// program's settings ask for. What they ask for a damaged character cannot be done:
+// which one it was is not told.
+func (p *Port) lineState(s comport.LineState) {
+	for bit, count := range map[comport.LineState]*uint32{
+		comport.LineFramingError: &p.counts.Frame, comport.LineParityError: &p.counts.Parity,
+		comport.LineOverrunError: &p.counts.Overrun, comport.LineBreak: &p.counts.Brk,
+	} {
+		if s&bit != 0 {
+			*count++
+		}
+	}
+	if s&comport.LineBreak != 0 {
+		p.breakReceived()
+	}
+	p.changed()
+}
+
+// breakReceived interrupts the program that asks for that (BRKINT).
+func (p *Port) breakReceived() {
+	if !p.open || p.termios.Iflag&(unix.IGNBRK|unix.BRKINT) != unix.BRKINT {
+		return
+	}
+	p.bridge.FlushReceived()
+	if err := errors.Join(p.tty.master.FlushInput(), p.tty.master.Interrupt()); err != nil {
+		p.ttyFailed(err)
+	}
+}
