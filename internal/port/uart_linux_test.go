@@ -191,19 +191,22 @@ func TestUARTCounts(t *testing.T) {
 	r.eventually("the mask", func() bool {
 		return slices.Contains(r.server.Messages(), comport.Message(lineErrors))
 	})
+	r.eventually("the lines of a device that is there", func() bool {
+		return r.look().Modem == comport.ModemDCD|comport.ModemDSR|comport.ModemCTS
+	})
 	before := r.look().Counts
 	r.uart.SetModem(comport.ModemCTS | comport.ModemRI)
-	r.eventually("CTS and RI up", func() bool { return r.look().Modem == comport.ModemCTS|comport.ModemRI })
+	r.eventually("RI up, DCD and DSR down", func() bool { return r.look().Modem == comport.ModemCTS|comport.ModemRI })
 	r.uart.SetModem(comport.ModemDCD | comport.ModemDSR)
-	r.eventually("DCD and DSR up", func() bool { return r.look().Modem == comport.ModemDCD|comport.ModemDSR })
+	r.eventually("DCD and DSR up, CTS and RI down", func() bool { return r.look().Modem == comport.ModemDCD|comport.ModemDSR })
 	r.uart.LineError(comport.LineBreak)
 	r.uart.LineError(comport.LineFramingError | comport.LineParityError | comport.LineOverrunError)
 	r.uart.Receive([]byte("12345"))
 	if _, err := f.WriteString("123"); err != nil {
 		t.Fatal(err)
 	}
-	// RI has risen and fallen: one trailing edge. CTS has done both: two.
-	want := Counts{CTS: before.CTS + 2, DSR: before.DSR + 1, RNG: before.RNG + 1, DCD: before.DCD + 1,
+	// RI has risen and fallen: one trailing edge.
+	want := Counts{CTS: before.CTS + 1, DSR: before.DSR + 2, RNG: before.RNG + 1, DCD: before.DCD + 2,
 		RX: 5, TX: 3, Frame: 1, Parity: 1, Overrun: 1, Brk: 1}
 	r.eventually("the counts", func() bool { return r.look().Counts == want })
 }
