@@ -149,3 +149,14 @@ func (p *Port) moveFailedLater() {
 // hasOverlay reports that programs know the port by a device node that the tty
 // is mounted over.
 func (p *Port) hasOverlay() bool { return p.cfg.Overlay != "" }
+
+// Names are all names that the port goes by: its own, its links, its overlay and
+// its tty.
+func (p *Port) Names() []string {
+	links, overlay := p.names.paths()
+	all := append([]string{p.cfg.Name, p.tty.master.Path()}, links...)
+	if overlay != "" {
+		all = append(all, overlay)
+	}
+	return all
+}

@@ -1,0 +1,396 @@
+package runlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vcomd/vcomd/internal/ioctl"
+)
+
+// Errors of Dial.
+var (
+	// ErrVersion: the vcomd that serves the port is of another version.
+	ErrVersion = errors.New("the vcomd that serves the port is of a version that this one cannot work with; restart it")
+	// ErrNotServed: the vcomd behind the socket serves no port of that name.
+	ErrNotServed = errors.New("it serves no such port")
+)
+
+// How long a Client waits before it tries to reach a server that is gone.
+const (
+	redialMin = 20 * time.Millisecond
+	redialMax = time.Second
+)
+
+// Client is a supervisor's end: the port as a UART. Use Dial, and then Run.
+type Client struct {
+	socket, name string
+	serial       atomic.Pointer[ioctl.Serial]
+	path         atomic.Pointer[string]
+	onPath       func(path string)
+
+	mu      sync.Mutex
+	conn    net.Conn // nil: there is no server now
+	hangup  bool
+	nextID  uint32
+	calls   []*call // not answered, oldest first
+	changed chan struct{}
+	last    state
+	current atomic.Pointer[ioctl.State]
+	ended   bool
+}
+
+// call is a request that waits for its answer.
+type call struct {
+	request
+	done chan struct{}
+	// Set before done is closed.
+	errno ioctl.Errno
+	value uint32
+}
+
+var _ ioctl.UART = (*Client)(nil)
+
+// Dial connects to a port by the name that it goes by. onPath is told of its tty,
+// now and whenever another takes its place; it must not block.
+func Dial(ctx context.Context, socket, name string, onPath func(path string)) (*Client, error) {
+	c := &Client{socket: socket, name: name, onPath: onPath, changed: make(chan struct{})}
+	serial := ioctl.DefaultSerial(0)
+	c.serial.Store(&serial)
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The first message is the state: with it the Client is ready.
+	buf := make([]byte, maxMessage)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the port's state: %w", err), conn.Close())
+	}
+	var a answer
+	if err := decode(buf[:n], &a); err != nil || a.Kind != kindState {
+		return nil, errors.Join(ErrVersion, conn.Close())
+	}
+	c.conn = conn
+	c.take(a.State)
+	return c, nil
+}
+
+// connect makes a connection and says which port is wanted.
+func (c *Client) connect(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unixpacket", c.socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.greet(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (c *Client) greet(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return err
+	}
+	h := hello{Magic: magic, Version: version, PID: uint32(os.Getpid())} //nolint:gosec // a process id
+	if len(c.name) >= len(h.Name) {
+		return ErrNotServed
+	}
+	copy(h.Name[:], c.name)
+	if _, err := conn.Write(encode(h)); err != nil {
+		return err
+	}
+	buf := make([]byte, maxMessage)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	var w welcome
+	switch {
+	case decode(buf[:n], &w) != nil || w.Magic != magic || w.Version != version || w.Refused == refusedVersion:
+		return ErrVersion
+	case w.Refused != 0:
+		return ErrNotServed
+	}
+	c.mu.Lock()
+	c.hangup = w.Hangup != 0
+	c.mu.Unlock()
+	return conn.SetDeadline(time.Time{})
+}
+
+// Run reads what the server sends, and connects again when it is gone, until ctx
+// ends.
+func (c *Client) Run(ctx context.Context) error {
+	defer c.end()
+	for {
+		c.mu.Lock()
+		conn := c.conn
+		c.mu.Unlock()
+		if conn != nil {
+			stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+			c.read(conn)
+			stop()
+			_ = conn.Close()
+			c.lost()
+		}
+		if !c.redial(ctx) {
+			return nil
+		}
+	}
+}
+
+func (c *Client) read(conn net.Conn) {
+	buf := make([]byte, maxMessage)
+	for {
+		n, err := conn.Read(buf)
+		var a answer
+		if err != nil || decode(buf[:n], &a) != nil {
+			return
+		}
+		switch a.Kind {
+		case kindState:
+			c.take(a.State)
+		case kindReply:
+			c.answered(a.ID, ioctl.Errno(a.Errno), a.Value) //nolint:gosec // errnos are small
+		}
+	}
+}
+
+// redial connects again; false when ctx has ended.
+func (c *Client) redial(ctx context.Context) bool {
+	for wait := redialMin; ; wait = min(2*wait, redialMax) {
+		conn, err := c.connect(ctx)
+		if err == nil {
+			c.mu.Lock()
+			c.conn = conn
+			// What was not answered may or may not have been done: all of it
+			// leads to the same state when it is done again.
+			for _, k := range c.calls {
+				_, _ = conn.Write(encode(k.request)) // an error is met by read
+			}
+			c.mu.Unlock()
+			return true
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return false
+		case <-t.C:
+		}
+	}
+}
+
+// lost notes that the server is gone.
+func (c *Client) lost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = nil
+	if c.hangup {
+		c.failLocked(ioctl.EIO)
+	}
+}
+
+func (c *Client) failLocked(errno ioctl.Errno) {
+	for _, k := range c.calls {
+		k.errno = errno
+		close(k.done)
+	}
+	c.calls = nil
+}
+
+func (c *Client) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	c.failLocked(ioctl.EIO)
+}
+
+func (c *Client) answered(id uint32, errno ioctl.Errno, value uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.calls, func(k *call) bool { return k.ID == id })
+	if i < 0 {
+		return // given up
+	}
+	k := c.calls[i]
+	c.calls = slices.Delete(c.calls, i, i+1)
+	k.errno, k.value = errno, value
+	close(k.done)
+}
+
+// take makes a state the current one.
+func (c *Client) take(st state) {
+	path := text(st.Path[:])
+	if old := c.path.Load(); old == nil || *old != path {
+		c.path.Store(&path)
+		c.onPath(path)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = st
+	c.publishLocked()
+}
+
+func (c *Client) publishLocked() {
+	old := c.changed
+	c.changed = make(chan struct{})
+	n := c.last.Counts
+	c.current.Store(&ioctl.State{
+		Termios: c.last.Settings.ioctl(), Lines: ioctl.Lines(c.last.Lines),
+		Counts: ioctl.Counts{
+			CTS: n[0], DSR: n[1], RNG: n[2], CD: n[3], RX: n[4], TX: n[5], Frame: n[6], Overrun: n[7], Parity: n[8], Break: n[9],
+		},
+		Serial: *c.serial.Load(), OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
+		Changed: c.changed,
+	})
+	close(old)
+}
+
+// Path is the tty's.
+func (c *Client) Path() string { return *c.path.Load() }
+
+// State implements ioctl.UART.
+func (c *Client) State() *ioctl.State { return c.current.Load() }
+
+// do has a request carried out and waits for the answer.
+func (c *Client) do(ctx context.Context, r request) (value uint32, err error) {
+	k := &call{request: r, done: make(chan struct{})}
+	c.mu.Lock()
+	if c.ended || c.conn == nil && c.hangup {
+		c.mu.Unlock()
+		return 0, ioctl.ErrGone
+	}
+	c.nextID++
+	k.ID = c.nextID
+	c.calls = append(c.calls, k)
+	if c.conn != nil {
+		_, _ = c.conn.Write(encode(k.request)) // an error is met by read
+	}
+	c.mu.Unlock()
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+		c.cancel(k)
+		return 0, ctx.Err()
+	}
+	if k.errno != 0 {
+		return 0, k.errno
+	}
+	return k.value, nil
+}
+
+func (c *Client) cancel(k *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.calls, k)
+	if i < 0 {
+		return
+	}
+	c.calls = slices.Delete(c.calls, i, i+1)
+	if c.conn != nil {
+		_, _ = c.conn.Write(encode(request{Op: opCancel, A: k.ID}))
+	}
+}
+
+// Set implements ioctl.UART.
+func (c *Client) Set(ctx context.Context, t ioctl.Termios, w ioctl.When) error {
+	if w != ioctl.Now {
+		if err := c.Drain(ctx); err != nil {
+			return err
+		}
+	}
+	if w == ioctl.DrainFlush {
+		if err := c.Flush(ctx, ioctl.QueueInput); err != nil {
+			return err
+		}
+	}
+	if s := c.serial.Load(); s.Speed(t.Ospeed) != t.Ospeed {
+		t.SetSpeed(s.Speed(t.Ospeed), s.Speed(t.Ospeed))
+	}
+	_, err := c.do(ctx, request{Op: opSet, Settings: fromIoctl(t)})
+	return err
+}
+
+// Lines implements ioctl.UART.
+func (c *Client) Lines(ctx context.Context, set, clear ioctl.Lines) error {
+	_, err := c.do(ctx, request{Op: opLines, A: uint32(set), B: uint32(clear)})
+	return err
+}
+
+// Break implements ioctl.UART.
+func (c *Client) Break(ctx context.Context, on bool) error {
+	r := request{Op: opBreak}
+	if on {
+		r.A = 1
+	}
+	_, err := c.do(ctx, r)
+	return err
+}
+
+// SendBreak implements ioctl.UART.
+func (c *Client) SendBreak(ctx context.Context, d time.Duration) error {
+	_, err := c.do(ctx, request{Op: opSendBreak, Time: int64(d)})
+	return err
+}
+
+// Drain implements ioctl.UART.
+func (c *Client) Drain(ctx context.Context) error {
+	_, err := c.do(ctx, request{Op: opDrain})
+	return err
+}
+
+// Flush implements ioctl.UART.
+func (c *Client) Flush(ctx context.Context, q ioctl.Queue) error {
+	r := request{Op: opFlush}
+	if q != ioctl.QueueOutput {
+		r.A |= 1
+	}
+	if q != ioctl.QueueInput {
+		r.A |= 2
+	}
+	_, err := c.do(ctx, r)
+	return err
+}
+
+// Refresh asks for what changes all the time: how much output waits.
+func (c *Client) Refresh(ctx context.Context) error {
+	n, err := c.do(ctx, request{Op: opQueue})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last.OutQueue = n
+	c.publishLocked()
+	return nil
+}
+
+// Flow implements ioctl.UART: the kernel's pseudo-terminal does it, and it is not
+// to be asked here.
+func (c *Client) Flow(context.Context, ioctl.FlowAction) error { return ioctl.ErrRefused }
+
+// Exclusive implements ioctl.UART, as Flow does.
+func (c *Client) Exclusive(context.Context, bool) error { return ioctl.ErrRefused }
+
+// Serial implements ioctl.UART. A custom divisor changes the speed; the rest is
+// kept to be read.
+func (c *Client) Serial(ctx context.Context, s ioctl.Serial) error {
+	t := c.State().Termios
+	before := c.serial.Load().Speed(t.Ospeed)
+	c.serial.Store(&s)
+	if after := s.Speed(t.Ospeed); after != before {
+		return c.Set(ctx, t, ioctl.Now)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publishLocked()
+	return nil
+}

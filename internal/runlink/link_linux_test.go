@@ -1,0 +1,410 @@
+package runlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/ioctl"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+const patience = 10 * time.Second
+
+// fakePort notes what it is asked. Everything in it belongs to the loop.
+type fakePort struct {
+	log      []string
+	uart     port.UART
+	attached int
+	fail     error
+	sent     func()      // of a WhenSent that waits
+	broken   func(error) // of a SendBreak
+	holds    bool        // WhenSent waits
+}
+
+func (p *fakePort) note(format string, args ...any) error {
+	p.log = append(p.log, fmt.Sprintf(format, args...))
+	return p.fail
+}
+
+func (p *fakePort) Names() []string { return []string{"gps", "/dev/ttyGPS", p.uart.Path} }
+func (p *fakePort) UART() port.UART { return p.uart }
+func (p *fakePort) Attach()         { p.attached++ }
+func (p *fakePort) Detach()         { p.attached-- }
+
+func (p *fakePort) SetTermios(t unix.Termios) error {
+	if p.fail == nil {
+		p.uart.Termios = t
+	}
+	return p.note("set %d", t.Ospeed)
+}
+
+func (p *fakePort) DriveLines(dtr, rts comport.Control) error {
+	if dtr != 0 {
+		p.uart.DTR = dtr == comport.ControlDTROn
+	}
+	if rts != 0 {
+		p.uart.RTS = rts == comport.ControlRTSOn
+	}
+	return p.note("lines %d %d", dtr, rts)
+}
+
+func (p *fakePort) SetBreak(on bool) error { return p.note("break %v", on) }
+
+func (p *fakePort) SendBreak(d time.Duration, done func(error)) func() {
+	_ = p.note("send break %v", d)
+	p.broken = done
+	return func() { _ = p.note("break cancelled") }
+}
+
+func (p *fakePort) WhenSent(done func()) func() {
+	_ = p.note("drain")
+	if !p.holds {
+		done()
+		return func() {}
+	}
+	p.sent = done
+	return func() { _ = p.note("drain cancelled") }
+}
+
+func (p *fakePort) Flush(input, output bool) error { return p.note("flush %v %v", input, output) }
+
+// rig is a Server on a loop that is one goroutine.
+type rig struct {
+	t      *testing.T
+	port   *fakePort
+	server *Server
+	posted chan func()
+	socket string
+	wg     sync.WaitGroup
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, port: &fakePort{uart: port.UART{Path: "/dev/pts/7"}}, posted: make(chan func(), 100), socket: filepath.Join(t.TempDir(), "s")}
+	done := make(chan struct{})
+	r.wg.Go(func() {
+		for {
+			select {
+			case f := <-r.posted:
+				f()
+			case <-done:
+				return
+			}
+		}
+	})
+	t.Cleanup(func() { close(done); r.wg.Wait() })
+	return r
+}
+
+func (r *rig) do(f func()) {
+	done := make(chan struct{})
+	r.posted <- func() { f(); close(done) }
+	<-done
+}
+
+// serve serves until the function that it returns is called.
+func (r *rig) serve(hangup bool) (stop func()) {
+	r.t.Helper()
+	r.server = NewServer(r.port, func(f func()) { r.posted <- f }, hangup)
+	ctx, cancel := context.WithCancel(context.Background())
+	ln, err := Listen(ctx, r.socket)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.server.Serve(ctx, ln) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	r.t.Cleanup(stop)
+	return stop
+}
+
+func (r *rig) dial() (*Client, *[]string) {
+	r.t.Helper()
+	var mu sync.Mutex
+	paths := &[]string{}
+	ctx, cancel := context.WithCancel(context.Background())
+	c, err := Dial(ctx, r.socket, "gps", func(p string) { mu.Lock(); *paths = append(*paths, p); mu.Unlock() })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	})
+	return c, paths
+}
+
+func (r *rig) eventually(what string, holds func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("it did not come true: %s; the port was asked %q", what, r.log())
+		}
+	}
+}
+
+func (r *rig) log() (all []string) {
+	r.do(func() { all = slices.Clone(r.port.log) })
+	return all
+}
+
+// TestRequests: each reaches the port, in order, and its answer the caller.
+func TestRequests(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	ctx := t.Context()
+	tio := c.State().Termios
+	tio.SetSpeed(19200, 19200)
+	for _, err := range []error{
+		c.Set(ctx, tio, ioctl.Now), c.Set(ctx, tio, ioctl.DrainFlush),
+		c.Lines(ctx, ioctl.LineDTR, ioctl.LineRTS), c.Lines(ctx, 0, ioctl.LineDTR),
+		c.Break(ctx, true), c.Break(ctx, false), c.Drain(ctx),
+		c.Flush(ctx, ioctl.QueueInput), c.Flush(ctx, ioctl.QueueOutput), c.Flush(ctx, ioctl.QueueBoth),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{
+		"set 19200", "drain", "flush true false", "set 19200",
+		fmt.Sprintf("lines %d %d", comport.ControlDTROn, comport.ControlRTSOff), fmt.Sprintf("lines %d 0", comport.ControlDTROff),
+		"break true", "break false", "drain", "flush true false", "flush false true", "flush true true",
+	}
+	if got := r.log(); !slices.Equal(got, want) {
+		t.Errorf("the port was asked\n%q, want\n%q", got, want)
+	}
+	if got := c.State(); got.Termios.Ospeed != 19200 {
+		t.Errorf("after the set the state has %d bit/s", got.Termios.Ospeed)
+	}
+}
+
+// TestStateAfterASet: what was set is what is read next, always.
+func TestStateAfterASet(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	for i := range 500 {
+		set, clear := ioctl.LineDTR, ioctl.Lines(0)
+		if i%2 == 1 {
+			set, clear = clear, set
+		}
+		if err := c.Lines(t.Context(), set, clear); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.State().Lines & ioctl.LineDTR; got != set {
+			t.Fatalf("round %d: DTR reads as %v after it was set to %v", i, got, set)
+		}
+	}
+}
+
+// TestErrors come as the error numbers that programs know.
+func TestErrors(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	for err, want := range map[error]ioctl.Errno{
+		fmt.Errorf("wrapped: %w", port.ErrBusy): ioctl.EBUSY, ioctl.EINVAL: ioctl.EINVAL, errors.New("anything"): ioctl.EIO,
+	} {
+		r.do(func() { r.port.fail = err })
+		if got := c.Break(t.Context(), true); !errors.Is(got, want) {
+			t.Errorf("%v comes as %v, want %v", err, got, want)
+		}
+	}
+}
+
+// TestStateIsPushed, and wakes whoever waits for it; a new tty is told.
+func TestStateIsPushed(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, paths := r.dial()
+	before := c.State()
+	r.do(func() {
+		r.port.uart.Modem = comport.ModemDCD | comport.ModemRI
+		r.port.uart.Counts = port.Counts{CTS: 1, DSR: 2, RNG: 3, DCD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Brk: 10}
+		r.port.uart.Path = "/dev/pts/8"
+		r.server.Changed()
+		r.server.Changed()
+	})
+	select {
+	case <-before.Changed:
+	case <-time.After(patience):
+		t.Fatal("nobody is woken")
+	}
+	s := c.State()
+	if s.Lines != ioctl.LineCD|ioctl.LineRNG {
+		t.Errorf("lines %#x", s.Lines)
+	}
+	if want := (ioctl.Counts{CTS: 1, DSR: 2, RNG: 3, CD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Break: 10}); s.Counts != want {
+		t.Errorf("counts %+v, want %+v", s.Counts, want)
+	}
+	r.eventually("the new tty", func() bool { return slices.Equal(*paths, []string{"/dev/pts/7", "/dev/pts/8"}) })
+}
+
+// TestRefresh asks how much output waits.
+func TestRefresh(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	r.do(func() { r.port.uart.OutQueue = 42 })
+	if err := c.Refresh(t.Context()); err != nil || c.State().OutQueue != 42 {
+		t.Errorf("%v, %d bytes wait, want 42", err, c.State().OutQueue)
+	}
+}
+
+// TestCancel: who gives up what takes long has it ended at the port.
+func TestCancel(t *testing.T) {
+	r := newRig(t)
+	r.port.holds = true
+	r.serve(false)
+	c, _ := r.dial()
+	for _, tt := range []struct {
+		run  func(context.Context) error
+		want []string
+	}{
+		{c.Drain, []string{"drain", "drain cancelled"}},
+		{func(ctx context.Context) error { return c.SendBreak(ctx, time.Second) }, []string{"send break 1s", "break cancelled"}},
+	} {
+		r.do(func() { r.port.log = nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- tt.run(ctx) }()
+		r.eventually("the port is asked", func() bool { return len(r.log()) == 1 })
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		r.eventually("and told that nobody waits", func() bool { return slices.Equal(r.log(), tt.want) })
+	}
+}
+
+// TestServerRestart: a call waits for the next server, or fails, as the policy
+// says.
+func TestServerRestart(t *testing.T) {
+	for _, hangup := range []bool{false, true} {
+		r := newRig(t)
+		stop := r.serve(hangup)
+		c, _ := r.dial()
+		if err := c.Break(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		r.eventually("detached", func() (ok bool) { r.do(func() { ok = r.port.attached == 0 }); return ok })
+		r.eventually("the client knows", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.conn == nil })
+		ended := make(chan error, 1)
+		go func() { ended <- c.Break(context.Background(), false) }()
+		if hangup {
+			if err := <-ended; !errors.Is(err, ioctl.EIO) {
+				t.Errorf("without a server: %v, want EIO", err)
+			}
+			r.serve(hangup)
+			r.eventually("it works again", func() bool { return c.Break(context.Background(), false) == nil })
+			continue
+		}
+		r.serve(hangup)
+		if err := <-ended; err != nil {
+			t.Errorf("over a restart: %v", err)
+		}
+		if got, want := r.log(), []string{"break true", "break false"}; !slices.Equal(got, want) {
+			t.Errorf("the port was asked %q, want %q", got, want)
+		}
+	}
+}
+
+// TestSupervisorGone: what it waited for is ended, and the port knows.
+func TestSupervisorGone(t *testing.T) {
+	r := newRig(t)
+	r.port.holds = true
+	r.serve(false)
+	ctx, cancel := context.WithCancel(context.Background())
+	c, err := Dial(ctx, r.socket, "/dev/ttyGPS", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	call := make(chan error, 1)
+	go func() { call <- c.Drain(context.Background()) }()
+	r.eventually("the port is asked", func() bool { return len(r.log()) == 1 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := <-call; !errors.Is(err, ioctl.EIO) {
+		t.Errorf("the call ends with %v, want EIO", err)
+	}
+	r.eventually("cancelled and detached", func() (ok bool) {
+		r.do(func() { ok = r.port.attached == 0 })
+		return ok && slices.Equal(r.log(), []string{"drain", "drain cancelled"})
+	})
+}
+
+// TestRefusals: another name, another version, and what is no supervisor.
+func TestRefusals(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	if _, err := Dial(t.Context(), r.socket, "other", func(string) {}); !errors.Is(err, ErrNotServed) {
+		t.Errorf("another name: %v", err)
+	}
+	for name, packet := range map[string][]byte{
+		"another version": encode(hello{Magic: magic, Version: version + 1}), "noise": []byte("GET / HTTP/1.1\r\n\r\n"),
+	} {
+		conn, err := net.Dial("unixpacket", r.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, maxMessage)
+		n, err := conn.Read(buf)
+		var w welcome
+		if err != nil || decode(buf[:n], &w) != nil || w.Refused != refusedVersion {
+			t.Errorf("%s: %v, %+v", name, err, w)
+		}
+		if _, err := conn.Read(buf); err == nil {
+			t.Errorf("%s: the connection stays", name)
+		}
+		_ = conn.Close()
+	}
+}
+
+// FuzzDecode: no packet makes a message that is not of its size.
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(request{Op: opSet}))
+	f.Add(encode(answer{Kind: kindState}))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		var r request
+		if err := decode(p, &r); err == nil && len(p) != len(encode(r)) {
+			t.Errorf("%d bytes were taken for a request", len(p))
+		}
+		var a answer
+		if err := decode(p, &a); err == nil && len(p) != len(encode(a)) {
+			t.Errorf("%d bytes were taken for an answer", len(p))
+		}
+		var h hello
+		_ = decode(p, &h)
+	})
+}

@@ -1,0 +1,329 @@
+package runlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/ioctl"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
+)
+
+// Bounds of a Server.
+const (
+	maxSupervisors = 1024
+	maxWaiting     = 4096 // answers that a supervisor does not read
+	helloTimeout   = 5 * time.Second
+)
+
+// Port is a port as a Server needs it; *port.Port is one. Its methods are for the
+// loop.
+type Port interface {
+	Names() []string
+	UART() port.UART
+	Attach()
+	Detach()
+	SetTermios(t unix.Termios) error
+	DriveLines(dtr, rts comport.Control) error
+	SetBreak(on bool) error
+	SendBreak(d time.Duration, done func(error)) (cancel func())
+	WhenSent(done func()) (cancel func())
+	Flush(input, output bool) error
+}
+
+// Server serves the supervisors of one port's programs. Use NewServer.
+type Server struct {
+	port   Port
+	post   func(func())
+	hangup bool
+
+	mu      sync.Mutex
+	clients map[*supervisor]struct{}
+	pending bool // a state is about to be sent
+}
+
+// NewServer returns a Server for p, which lives on the loop that post posts to.
+// hangup is its policy for a lost connection.
+func NewServer(p Port, post func(func()), hangup bool) *Server {
+	return &Server{port: p, post: post, hangup: hangup, clients: make(map[*supervisor]struct{})}
+}
+
+// Listen makes the socket. Who may connect is decided by its permissions.
+func Listen(ctx context.Context, path string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "unixpacket", path)
+}
+
+// Serve serves ln until ctx ends.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
+	defer stop()
+	for {
+		conn, err := ln.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept a supervisor: %w", err)
+		}
+		wg.Go(func() { s.serve(ctx, conn) })
+	}
+}
+
+// Changed sends the port's state to all supervisors, soon. It is for the loop.
+func (s *Server) Changed() {
+	s.mu.Lock()
+	due := !s.pending && len(s.clients) > 0
+	s.pending = s.pending || due
+	s.mu.Unlock()
+	if due {
+		s.post(s.tell)
+	}
+}
+
+// tell sends the state. Many changes before it make one message.
+func (s *Server) tell() {
+	packet := encode(answer{Kind: kindState, State: s.state()})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = false
+	for c := range s.clients {
+		c.send(packet)
+	}
+}
+
+func (s *Server) state() state {
+	u := s.port.UART()
+	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue)} //nolint:gosec // bounded by buffers
+	copy(st.Path[:len(st.Path)-1], u.Path)
+	for _, l := range []struct {
+		is   bool
+		line ioctl.Lines
+	}{
+		{u.DTR, ioctl.LineDTR}, {u.RTS, ioctl.LineRTS},
+		{u.Modem&comport.ModemCTS != 0, ioctl.LineCTS}, {u.Modem&comport.ModemDSR != 0, ioctl.LineDSR},
+		{u.Modem&comport.ModemDCD != 0, ioctl.LineCD}, {u.Modem&comport.ModemRI != 0, ioctl.LineRNG},
+	} {
+		if l.is {
+			st.Lines |= uint32(l.line)
+		}
+	}
+	c := u.Counts
+	st.Counts = [...]uint32{c.CTS, c.DSR, c.RNG, c.DCD, c.RX, c.TX, c.Frame, c.Overrun, c.Parity, c.Brk}
+	return st
+}
+
+// supervisor is one connection.
+type supervisor struct {
+	conn net.Conn
+	out  chan []byte
+	// Loop only: what can be cancelled.
+	running map[uint32]func()
+}
+
+// send queues a packet. A supervisor that does not read is cut off: it connects
+// again.
+func (c *supervisor) send(packet []byte) {
+	select {
+	case c.out <- packet:
+	default:
+		_ = c.conn.Close()
+	}
+}
+
+func (s *Server) serve(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if err := s.welcome(conn); err != nil {
+		return
+	}
+	c := &supervisor{conn: conn, out: make(chan []byte, maxWaiting), running: make(map[uint32]func())}
+	if !s.add(c) {
+		return
+	}
+	s.post(func() {
+		s.port.Attach()
+		c.send(encode(answer{Kind: kindState, State: s.state()}))
+	})
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for packet := range c.out {
+			if _, err := conn.Write(packet); err != nil {
+				_ = conn.Close() // the reader ends, and out is closed
+			}
+		}
+	}()
+	buf := make([]byte, maxMessage)
+	for {
+		n, err := conn.Read(buf)
+		var r request
+		if err != nil || decode(buf[:n], &r) != nil {
+			break
+		}
+		s.post(func() { s.do(c, r) })
+	}
+	// On the loop, after all that was asked: then nothing more is sent to out.
+	done := make(chan struct{})
+	s.post(func() {
+		defer close(done)
+		for _, cancel := range c.running {
+			cancel()
+		}
+		c.running = nil
+		s.port.Detach()
+		s.mu.Lock()
+		delete(s.clients, c)
+		s.mu.Unlock()
+		close(c.out)
+	})
+	<-done
+	<-written
+}
+
+var errRefused = errors.New("refused")
+
+// welcome reads the first message and answers it.
+func (s *Server) welcome(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return err
+	}
+	buf := make([]byte, maxMessage)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	w := welcome{Magic: magic, Version: version}
+	if s.hangup {
+		w.Hangup = 1
+	}
+	var h hello
+	switch {
+	case decode(buf[:n], &h) != nil || h.Magic != magic || h.Version != version:
+		w.Refused = refusedVersion
+	case !s.serves(text(h.Name[:])):
+		w.Refused = refusedName
+	}
+	if _, err := conn.Write(encode(w)); err != nil {
+		return err
+	}
+	if w.Refused != 0 {
+		return errRefused
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// serves reports whether the port goes by a name.
+func (s *Server) serves(name string) bool {
+	found := make(chan bool, 1)
+	s.post(func() {
+		for _, n := range s.port.Names() {
+			if n == name {
+				found <- true
+				return
+			}
+		}
+		found <- false
+	})
+	return <-found
+}
+
+func (s *Server) add(c *supervisor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.clients) >= maxSupervisors {
+		return false
+	}
+	s.clients[c] = struct{}{}
+	return true
+}
+
+// do carries out a request, on the loop.
+func (s *Server) do(c *supervisor, r request) {
+	if c.running == nil {
+		return
+	}
+	reply := func(err error) {
+		delete(c.running, r.ID)
+		if c.running != nil {
+			// The state first: what a program has set is what it reads next.
+			c.send(encode(answer{Kind: kindState, State: s.state()}))
+			c.send(encode(answer{Kind: kindReply, ID: r.ID, Errno: errnoOf(err)}))
+		}
+	}
+	// What blocks is put down first: it may be done at once.
+	start := func(begin func(done func(error)) (cancel func())) {
+		ended := false
+		cancel := begin(func(err error) {
+			ended = true
+			reply(err)
+		})
+		if !ended {
+			c.running[r.ID] = cancel
+		}
+	}
+	switch r.Op {
+	case opSet:
+		reply(s.port.SetTermios(r.Settings.termios()))
+	case opLines:
+		reply(s.port.DriveLines(
+			driven(r, ioctl.LineDTR, comport.ControlDTROn, comport.ControlDTROff),
+			driven(r, ioctl.LineRTS, comport.ControlRTSOn, comport.ControlRTSOff)))
+	case opBreak:
+		reply(s.port.SetBreak(r.A != 0))
+	case opSendBreak:
+		start(func(done func(error)) func() { return s.port.SendBreak(time.Duration(r.Time), done) })
+	case opDrain:
+		start(func(done func(error)) func() { return s.port.WhenSent(func() { done(nil) }) })
+	case opFlush:
+		reply(s.port.Flush(r.A&1 != 0, r.A&2 != 0))
+	case opQueue:
+		c.send(encode(answer{Kind: kindReply, ID: r.ID, Value: uint32(s.port.UART().OutQueue)})) //nolint:gosec // bounded by buffers
+	case opCancel:
+		if cancel := c.running[r.A]; cancel != nil {
+			delete(c.running, r.A)
+			cancel()
+		}
+	default:
+		reply(ioctl.EINVAL)
+	}
+	s.Changed()
+}
+
+// driven is what becomes of a line.
+func driven(r request, line ioctl.Lines, on, off comport.Control) comport.Control {
+	switch {
+	case r.A&uint32(line) != 0:
+		return on
+	case r.B&uint32(line) != 0:
+		return off
+	default:
+		return 0
+	}
+}
+
+func errnoOf(err error) uint32 {
+	var e ioctl.Errno
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		return uint32(e)
+	case errors.Is(err, port.ErrBusy), errors.Is(err, port.ErrSettings):
+		return uint32(ioctl.EBUSY)
+	default:
+		return uint32(ioctl.EIO)
+	}
+}
