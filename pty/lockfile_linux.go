@@ -69,14 +69,10 @@ var errNotPrivate = errors.New("locks there would not be safe from other users")
 // but nothing else of it may be used.
 func lockLink(runDir, link string) (*lockFile, error) {
 	dir := filepath.Join(runDir, "lock")
-	// The run directory holds sockets that others may connect to; the locks
-	// are nobody's business: who can open one can lock it for ever.
-	if err := os.MkdirAll(runDir, 0o755); err != nil { //nolint:gosec // see above
+	if err := PrepareRunDir(runDir); err != nil {
 		return nil, err
 	}
-	if err := checkPrivate(runDir, true); err != nil {
-		return nil, err
-	}
+	// The locks are nobody's business: who can open one can lock it for ever.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -102,6 +98,16 @@ func lockLink(runDir, link string) (*lockFile, error) {
 			return nil, err
 		}
 	}
+}
+
+// PrepareRunDir makes the directory for locks and sockets, if need be, and refuses
+// one in which others than its owner and root can change what is there.
+func PrepareRunDir(dir string) error {
+	// It holds sockets that others may connect to.
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // see above
+		return err
+	}
+	return checkPrivate(dir, true)
 }
 
 func openLock(path string) (*lockFile, error) {

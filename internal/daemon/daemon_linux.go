@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
 	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/runlink"
 	"github.com/vcomd/vcomd/pty"
 )
 
@@ -56,6 +59,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		ports   []*port.Port
 		failure error
 		closers []func() error
+		servers []func(context.Context) error // each until its context ends
 	)
 	defer func() {
 		for _, closePort := range slices.Backward(closers) {
@@ -76,26 +80,52 @@ func Run(ctx context.Context, cfg Config) (err error) {
 				return err
 			}
 		}
+		var supervisors *runlink.Server
+		pc.Changed = func() {
+			if supervisors != nil {
+				supervisors.Changed()
+			}
+		}
 		p, err := port.Open(pc, loop, watcher)
 		if err != nil {
 			return err
 		}
+		supervisors = runlink.NewServer(p, loop.Post, pc.OnLoss == port.OnLossHangup)
 		closers = append(closers, func() error {
 			err := p.Close()
 			logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
 			return err
 		})
+		ln, err := runlink.Listen(ctx, RunSocket(pc.RunDir, pc.Name), pc.GID)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, func(ctx context.Context) error { return supervisors.Serve(ctx, ln) })
+		closers = append(closers, func() error { _ = ln.Close(); return nil }) // Serve has, unless it never began
 		ports = append(ports, p)
 		p.Start()
 	}
-	return errors.Join(serve(ctx, loop, ports), failure)
+	return errors.Join(serve(ctx, loop, ports, servers, cfg.Log), failure)
 }
 
-// serve runs the loop until ctx ends and the output in flight is delivered.
-func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port) error {
+// RunSocket is where a port's supervisors (vcomd run) connect.
+func RunSocket(runDir, name string) string { return filepath.Join(runDir, name+".run") }
+
+// serve runs the loop, and the servers beside it, until ctx ends and the output in
+// flight is delivered.
+func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port, servers []func(context.Context) error, log zerolog.Logger) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	var wg sync.WaitGroup
+	for _, server := range servers {
+		wg.Go(func() {
+			if err := server(ctx); err != nil {
+				log.Error().Err(err).Str("event", "server-failed").Msg("a socket of this vcomd is of no use any more")
+			}
+		})
+	}
 	cancel := context.AfterFunc(ctx, func() {
+		wg.Wait() // they end on the loop
 		loop.Post(func() {
 			left := len(ports) + 1
 			drained := func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -90,7 +91,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, port: &fakePort{uart: port.UART{Path: "/dev/pts/7"}}, posted: make(chan func(), 100), socket: filepath.Join(t.TempDir(), "s")}
+	r := &rig{t: t, port: &fakePort{uart: port.UART{Path: "/dev/pts/7"}}, posted: make(chan func(), 100), socket: filepath.Join(t.TempDir(), "run", "s")}
 	done := make(chan struct{})
 	r.wg.Go(func() {
 		for {
@@ -117,7 +118,7 @@ func (r *rig) serve(hangup bool) (stop func()) {
 	r.t.Helper()
 	r.server = NewServer(r.port, func(f func()) { r.posted <- f }, hangup)
 	ctx, cancel := context.WithCancel(context.Background())
-	ln, err := Listen(ctx, r.socket)
+	ln, err := Listen(ctx, r.socket, -1)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -407,4 +408,48 @@ func FuzzDecode(f *testing.F) {
 		var h hello
 		_ = decode(p, &h)
 	})
+}
+
+// TestListen: a stale socket is replaced, one that is alive and what is none is
+// not, and only one's own is removed.
+func TestListen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	path := filepath.Join(dir, "gps.run")
+	first, err := Listen(t.Context(), path, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("the socket is %v, %v", info.Mode(), err)
+	}
+	if _, err := Listen(t.Context(), path, -1); !errors.Is(err, ErrTaken) {
+		t.Errorf("a second one: %v, want ErrTaken", err)
+	}
+	// As kill -9 leaves it.
+	if err := first.(*listener).UnixListener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Listen(t.Context(), path, -1)
+	if err != nil {
+		t.Fatalf("over a stale socket: %v", err)
+	}
+	_ = first.Close()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the first has removed the second's socket: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("its own is left")
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(t.Context(), path, -1); err == nil {
+		t.Error("a file was replaced")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

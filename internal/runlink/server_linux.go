@@ -54,12 +54,6 @@ func NewServer(p Port, post func(func()), hangup bool) *Server {
 	return &Server{port: p, post: post, hangup: hangup, clients: make(map[*supervisor]struct{})}
 }
 
-// Listen makes the socket. Who may connect is decided by its permissions.
-func Listen(ctx context.Context, path string) (net.Listener, error) {
-	var lc net.ListenConfig
-	return lc.Listen(ctx, "unixpacket", path)
-}
-
 // Serve serves ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
