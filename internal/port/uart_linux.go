@@ -55,7 +55,7 @@ func (p *Port) UART() UART {
 		OutQueue: p.waiting(), Open: p.open, Up: p.client.Up(),
 	}
 	u.Termios.Cflag = u.Termios.Cflag&^frameBits | p.frame(want)
-	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram) //nolint:gosec // they wrap around
+	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram)
 	return u
 }
 

@@ -206,8 +206,10 @@ func TestUARTCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	// RI has risen and fallen: one trailing edge.
-	want := Counts{CTS: before.CTS + 1, DSR: before.DSR + 2, RNG: before.RNG + 1, DCD: before.DCD + 2,
-		RX: 5, TX: 3, Frame: 1, Parity: 1, Overrun: 1, Brk: 1}
+	want := Counts{
+		CTS: before.CTS + 1, DSR: before.DSR + 2, RNG: before.RNG + 1, DCD: before.DCD + 2,
+		RX: 5, TX: 3, Frame: 1, Parity: 1, Overrun: 1, Brk: 1,
+	}
 	r.eventually("the counts", func() bool { return r.look().Counts == want })
 }
 

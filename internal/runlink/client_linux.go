@@ -99,7 +99,7 @@ func (c *Client) greet(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return err
 	}
-	h := hello{Magic: magic, Version: version, PID: uint32(os.Getpid())} //nolint:gosec // a process id
+	h := hello{Magic: magic, Version: version, PID: uint32(os.Getpid())}
 	if len(c.name) >= len(h.Name) {
 		return ErrNotServed
 	}
@@ -158,7 +158,7 @@ func (c *Client) read(conn net.Conn) {
 		case kindState:
 			c.take(a.State)
 		case kindReply:
-			c.answered(a.ID, ioctl.Errno(a.Errno), a.Value) //nolint:gosec // errnos are small
+			c.answered(a.ID, ioctl.Errno(a.Errno), a.Value)
 		}
 	}
 }
@@ -320,8 +320,8 @@ func (c *Client) Set(ctx context.Context, t ioctl.Termios, w ioctl.When) error {
 }
 
 // Lines implements ioctl.UART.
-func (c *Client) Lines(ctx context.Context, set, clear ioctl.Lines) error {
-	_, err := c.do(ctx, request{Op: opLines, A: uint32(set), B: uint32(clear)})
+func (c *Client) Lines(ctx context.Context, raise, drop ioctl.Lines) error {
+	_, err := c.do(ctx, request{Op: opLines, A: uint32(raise), B: uint32(drop)})
 	return err
 }
 

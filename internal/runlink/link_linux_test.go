@@ -208,15 +208,15 @@ func TestStateAfterASet(t *testing.T) {
 	r.serve(false)
 	c, _ := r.dial()
 	for i := range 500 {
-		set, clear := ioctl.LineDTR, ioctl.Lines(0)
+		raise, drop := ioctl.LineDTR, ioctl.Lines(0)
 		if i%2 == 1 {
-			set, clear = clear, set
+			raise, drop = drop, raise
 		}
-		if err := c.Lines(t.Context(), set, clear); err != nil {
+		if err := c.Lines(t.Context(), raise, drop); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.State().Lines & ioctl.LineDTR; got != set {
-			t.Fatalf("round %d: DTR reads as %v after it was set to %v", i, got, set)
+		if got := c.State().Lines & ioctl.LineDTR; got != raise {
+			t.Fatalf("round %d: DTR reads as %v after it was set to %v", i, got, raise)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/vcomd/vcomd/pty"
 )
 
-// ErrTaken: another vcomd listens there.
+// ErrTaken says that another vcomd listens there.
 var ErrTaken = errors.New("another vcomd serves a port of this name; choose another with --name")
 
 // dialTimeout is how long it may take to find out whether somebody listens.

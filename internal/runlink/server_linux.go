@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,15 +100,18 @@ func (s *Server) tell() {
 
 func (s *Server) state() state {
 	u := s.port.UART()
-	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue)} //nolint:gosec // bounded by buffers
+	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue)}
 	copy(st.Path[:len(st.Path)-1], u.Path)
 	for _, l := range []struct {
 		is   bool
 		line ioctl.Lines
 	}{
-		{u.DTR, ioctl.LineDTR}, {u.RTS, ioctl.LineRTS},
-		{u.Modem&comport.ModemCTS != 0, ioctl.LineCTS}, {u.Modem&comport.ModemDSR != 0, ioctl.LineDSR},
-		{u.Modem&comport.ModemDCD != 0, ioctl.LineCD}, {u.Modem&comport.ModemRI != 0, ioctl.LineRNG},
+		{u.DTR, ioctl.LineDTR},
+		{u.RTS, ioctl.LineRTS},
+		{u.Modem&comport.ModemCTS != 0, ioctl.LineCTS},
+		{u.Modem&comport.ModemDSR != 0, ioctl.LineDSR},
+		{u.Modem&comport.ModemDCD != 0, ioctl.LineCD},
+		{u.Modem&comport.ModemRI != 0, ioctl.LineRNG},
 	} {
 		if l.is {
 			st.Lines |= uint32(l.line)
@@ -137,7 +141,7 @@ func (c *supervisor) send(packet []byte) {
 }
 
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := s.welcome(conn); err != nil {
@@ -223,13 +227,7 @@ func (s *Server) welcome(conn net.Conn) error {
 func (s *Server) serves(name string) bool {
 	found := make(chan bool, 1)
 	s.post(func() {
-		for _, n := range s.port.Names() {
-			if n == name {
-				found <- true
-				return
-			}
-		}
-		found <- false
+		found <- slices.Contains(s.port.Names(), name)
 	})
 	return <-found
 }
@@ -284,7 +282,7 @@ func (s *Server) do(c *supervisor, r request) {
 	case opFlush:
 		reply(s.port.Flush(r.A&1 != 0, r.A&2 != 0))
 	case opQueue:
-		c.send(encode(answer{Kind: kindReply, ID: r.ID, Value: uint32(s.port.UART().OutQueue)})) //nolint:gosec // bounded by buffers
+		c.send(encode(answer{Kind: kindReply, ID: r.ID, Value: uint32(s.port.UART().OutQueue)}))
 	case opCancel:
 		if cancel := c.running[r.A]; cancel != nil {
 			delete(c.running, r.A)
