@@ -202,3 +202,29 @@ func TestFlushUnsent(t *testing.T) {
 		t.Errorf("%d bytes flushed, want 3", got)
 	}
 }
+
+// TestLossWhileSending: the connection may end in the very call that sends bytes
+// which waited, and what is dropped then has nothing to do with those that were
+// given to it.
+func TestLossWhileSending(t *testing.T) {
+	for name, drop := range map[string]func(*rig){
+		"discarded":         func(r *rig) { r.cfg.DiscardDown = true; r.lose() },
+		"dropped at hangup": func(r *rig) { r.lose(); r.DropUnsent() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newDownRig(Config{StaleAfter: time.Minute})
+			r.write(strings.Repeat("x", 3*readSize/2)) // goes in two pieces
+			r.remote.onSend = func() { drop(r) }
+			r.reconnect()
+			c := r.Counters()
+			if dropped := c.DroppedDown + c.DroppedUnsent; dropped != readSize/2 || r.Queued() != 0 {
+				t.Errorf("%d bytes are counted as dropped, %d wait; want %d and 0: %d were sent",
+					dropped, r.Queued(), readSize/2, readSize)
+			}
+			r.remote.onSend, r.remote.log, r.cfg.DiscardDown = nil, nil, false
+			r.reconnect()
+			r.write("next")
+			r.expect(t, "data next")
+		})
+	}
+}

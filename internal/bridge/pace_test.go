@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,21 +88,26 @@ func TestPaceFast(t *testing.T) {
 
 // TestPaceAfterIdleness: time in which nothing was to be sent is not made up for.
 func TestPaceAfterIdleness(t *testing.T) {
-	r := newRig(0)
-	line := comport.State{BaudRate: 9600, DataSize: 8, Parity: comport.ParityNone, StopSize: comport.StopSize1}
-	r.cfg.Pace = func() comport.State { return line }
-	times := sentAt(r)
-	r.write("ab")
-	r.clock.advance(10 * time.Second)
-	r.write("cdef")
-	r.clock.advance(time.Second)
-	if len(*times) != 6 {
-		t.Fatalf("%d bytes left, want 6", len(*times))
-	}
-	for i := 3; i < 6; i++ {
-		if gap := (*times)[i] - (*times)[i-1]; gap < time.Millisecond {
-			t.Errorf("byte %d left %v after the one before it", i, gap)
-		}
+	for _, rate := range []uint32{9600, 115200} {
+		t.Run(strconv.Itoa(int(rate)), func(t *testing.T) {
+			r := newRig(0)
+			line := comport.State{BaudRate: rate, DataSize: 8, Parity: comport.ParityNone, StopSize: comport.StopSize1}
+			r.cfg.Pace = func() comport.State { return line }
+			times := sentAt(r)
+			r.write("ab")
+			r.clock.advance(10 * time.Second)
+			r.write(strings.Repeat("c", 1000))
+			r.clock.advance(time.Second)
+			if len(*times) != 2+min(1000, int(rate)/10) {
+				t.Fatalf("%d bytes left", len(*times))
+			}
+			for i, at := range (*times)[2:] {
+				due := 10*time.Second + time.Duration(i)*10*time.Second/time.Duration(rate)
+				if due-at > paceQuantum {
+					t.Fatalf("byte %d after the silence left at %v, due at %v", i, at, due)
+				}
+			}
+		})
 	}
 }
 
