@@ -158,9 +158,8 @@ func (b *Bridge) read() bool {
 	b.sendData(data)
 	// While a program has the tty open, a short read says that there was no more,
 	// and if more has come since then the loop calls again. It does not when the
-	// tty is closed: then only ErrClosed is the end. A pace has to know when the
-	// line falls idle, and looks again then.
-	return !b.open || b.cfg.Pace != nil || len(data) >= size-1
+	// tty is closed: then only ErrClosed is the end.
+	return !b.open || len(data) >= size-1
 }
 
 // minRead is the least that a TTY is to be read with: a byte of its own, and one.
