@@ -13,12 +13,15 @@ import (
 // end of file, EIO, and SIGHUP for a session leader whose terminal it is. Whoever
 // opens the port again finds it as it was.
 func (p *Port) hangUp(why error) {
-	if !p.open {
-		return
+	if !p.open || p.leaving {
+		return // there is nobody to see it
 	}
 	stop(&p.showTimer)
 	p.show = comport.State{}
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was hung up")
+	if !p.open {
+		return // a flush among what was dropped found the connection lost: it has been done
+	}
 	old := p.tty.master.Path()
 	if kept, err := p.hangUpInPlace(); !kept && !p.renewTTY(errors.Join(why, err)) {
 		return

@@ -30,6 +30,7 @@ type Port struct {
 	bridge  *bridge.Bridge
 
 	open       bool
+	leaving    bool         // the last program has closed it, which is not dealt with yet
 	left       int          // bytes that the last program to go left in the tty
 	termios    unix.Termios // the last ones observed or shown
 	modem      comport.ModemState
@@ -48,6 +49,7 @@ type Port struct {
 	counts     Counts
 	purgeDue   comport.Purge // at the next connection
 	toldLost   uint64        // bytes written during outages and dropped, of which was told
+	since      time.Time     // the connection is, or is not
 	lastErr    error
 	reasons    []string // told since the last connection
 	degraded   bool     // the server does not speak what it was to speak, and that was told
@@ -56,7 +58,7 @@ type Port struct {
 // Open makes the tty and the names of a port. Nothing is connected before Start.
 // Errors are for the user: they name what was done to what.
 func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
-	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line)}
+	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line), since: loop.Now()}
 	if p.cfg.Events == nil {
 		p.cfg.Events = func(Event) {}
 	}
@@ -218,7 +220,9 @@ func (p *Port) wake() {
 	case !hung && !p.open:
 		p.opened(0)
 	case hung && p.open:
+		p.leaving = true
 		p.bridge.Pump() // what it has written and changed before it closed
+		p.leaving = false
 		p.closed()
 	case hung:
 		// A program may have come and left something. If it has gone already, the
@@ -310,6 +314,7 @@ func (p *Port) closed() {
 	p.changed()
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
+		stop(&p.closeTimer)
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)
 	}
 }
@@ -343,9 +348,11 @@ const drainTries = 50
 
 func (p *Port) endConnection() {
 	p.closeTimer = nil
+	if p.pump(); p.open || p.closeTimer != nil {
+		return // a program has come meanwhile, and may have gone again
+	}
 	if p.waiting() > 0 && p.closeTries < drainTries && p.cfg.Drain > 0 {
 		p.closeTries++
-		p.pump()
 		p.closeTimer = p.loop.AfterFunc(p.cfg.Drain/drainTries, p.endConnection)
 		return
 	}
