@@ -44,6 +44,28 @@ func (m *Mirror) SetLines(dtr, rts comport.Control) {
 	}
 }
 
+// SetLine has what line knows wanted from now on, as if it had been among the line settings from the start. Whoever calls it
+// has written it to the tty, too, and told that by [Mirror.Shown].
+func (m *Mirror) SetLine(line comport.State) {
+	for request := range line.Requests() {
+		m.line.Set(request)
+		m.want.Set(request)
+	}
+	if line.BaudRate != 0 {
+		m.leaveB0()
+	}
+}
+
+// leaveB0 gives the lines back what B0 has taken from them.
+func (m *Mirror) leaveB0() {
+	if !m.hungUp {
+		return
+	}
+	m.hungUp = false
+	m.want.DTR = cmp.Or(m.open.dtr, comport.ControlDTROn)
+	m.want.RTS = cmp.Or(m.open.rts, comport.ControlRTSOn)
+}
+
 // Start gives the termios that a tty starts with, at first and whenever a fresh tty takes its place: the base against
 // which hints count as changed. It asks for nothing; lines that B0 turned off come back with the next speed asked for.
 func (m *Mirror) Start(t unix.Termios) {
@@ -106,11 +128,7 @@ func (m *Mirror) observeSpeed(t unix.Termios, keep bool) {
 		m.want.DTR, m.want.RTS = comport.ControlDTROff, comport.ControlRTSOff
 		return
 	}
-	if m.hungUp {
-		m.hungUp = false
-		m.want.DTR = cmp.Or(m.open.dtr, comport.ControlDTROn)
-		m.want.RTS = cmp.Or(m.open.rts, comport.ControlRTSOn)
-	}
+	m.leaveB0()
 	if keep && m.want.BaudRate != 0 && speed == Speed(m.shown) {
 		return // as it was shown: no new wish
 	}

@@ -301,3 +301,38 @@ func TestSetLines(t *testing.T) {
 	m.SetLines(0, 0)
 	lines("not asked for", 0, 0)
 }
+
+// What SetLine gives is wanted like line settings; the rest stays unasked.
+func TestSetLine(t *testing.T) {
+	var m Mirror
+	m.Start(raw9600())
+	line := comport.State{DataSize: 7, Parity: comport.ParityOdd, StopSize: comport.StopSize1}
+	m.Shown(Apply(raw9600(), line))
+	m.SetLine(line)
+	if m.Want() != line {
+		t.Errorf("wanted %v, want no more than %v", m.Want(), line)
+	}
+	// A program that fills its termios from zero clears the hints: they do not
+	// count beside line settings.
+	got, _ := m.Observe(raw9600())
+	want := plain()
+	want.DataSize, want.Parity = 7, comport.ParityOdd
+	if got != want {
+		t.Errorf("after a tcsetattr: %v, want %v", got, want)
+	}
+}
+
+// A speed ends B0, whoever gives it.
+func TestSetLineEndsB0(t *testing.T) {
+	var m Mirror
+	m.Start(raw9600())
+	m.Observe(withSpeed(raw9600(), unix.B0, 0))
+	m.SetLine(comport.State{StopSize: comport.StopSize2})
+	if got := m.Want(); got.DTR != comport.ControlDTROff {
+		t.Errorf("stop bits end B0: %v", got)
+	}
+	m.SetLine(comport.State{BaudRate: 1200})
+	if got := m.Want(); got.DTR != comport.ControlDTROn || got.RTS != comport.ControlRTSOn || got.BaudRate != 1200 {
+		t.Errorf("after a speed: %v, want 1200, and DTR and RTS on", got)
+	}
+}

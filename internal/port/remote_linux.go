@@ -21,6 +21,7 @@ var _ rfc2217client.Handler = (*handler)(nil)
 // any byte, and asks for what nobody set.
 func (h *handler) Connected(m rfc2217client.Mode) {
 	p := (*Port)(h)
+	p.since = p.loop.Now()
 	p.greeting.up()
 	if errors.Is(p.lastErr, ErrInUse) {
 		// A server that is busy may say so only now, and at every try.
@@ -103,6 +104,9 @@ func (h *handler) Sendable() { (*Port)(h).pump() }
 func (h *handler) Disconnected(err error, retry time.Duration) {
 	p := (*Port)(h)
 	wasUp := p.greeting.over
+	if wasUp {
+		p.since = p.loop.Now()
+	}
 	p.bridge.LinkLost()
 	p.modem = 0
 	stop(&p.calmTimer)
@@ -230,6 +234,7 @@ type Status struct {
 	Open              bool
 	Mode              rfc2217client.Mode
 	Up, Suspended     bool
+	Since             time.Time // when Up became what it is
 	Wanted, Reported  comport.State
 	ModemState        comport.ModemState
 	Bytes             Bytes
@@ -247,7 +252,7 @@ type Bytes struct {
 func (p *Port) Status() Status {
 	s := Status{
 		Name: p.cfg.Name, TTY: p.tty.master.Path(), Remote: p.cfg.Remote.String(),
-		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(),
+		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(), Since: p.since,
 		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
 		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped + p.client.Counters().BannerBytes, Client: p.client.Counters(), LastError: p.lastErr,
 	}

@@ -98,7 +98,7 @@ var lineErrors = comport.SetLineStateMask{Mask: comport.LineErrors}
 func (p *Port) SetTermios(t unix.Termios) error {
 	p.wake()
 	p.bridge.Sync()
-	if err := p.force(t); err != nil {
+	if err := p.force(func() unix.Termios { return t }); err != nil {
 		return err
 	}
 	p.exact, p.frameFlags = true, t.Cflag&frameBits
@@ -125,10 +125,10 @@ func (p *Port) SetTermios(t unix.Termios) error {
 // supervisor.
 const forceTries = 8
 
-// force writes t to the tty, over what other programs have set before.
-func (p *Port) force(t unix.Termios) error {
+// force writes settings to the tty, over what other programs have set before.
+func (p *Port) force(settings func() unix.Termios) error {
 	for range forceTries {
-		err := p.tty.master.Show(t)
+		err := p.tty.master.Show(settings())
 		if !errors.Is(err, pty.ErrStale) {
 			return err
 		}
