@@ -50,7 +50,6 @@ type Port struct {
 	purgeDue   comport.Purge // at the next connection
 	toldLost   uint64        // bytes written during outages and dropped, of which was told
 	since      time.Time     // the connection is, or is not
-	since      time.Time     // the connection is, or is not
 	lastErr    error
 	reasons    []string // told since the last connection
 	degraded   bool     // the server does not speak what it was to speak, and that was told
