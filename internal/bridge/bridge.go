@@ -159,6 +159,10 @@ func (b *Bridge) Counters() Counters { return b.counters }
 // Queued returns how many bytes wait in the bridge.
 func (b *Bridge) Queued() int { return len(b.queue.data) }
 
+// Unsettled reports whether a change waits for its place, or for characters before
+// it that the remote UART has not sent yet.
+func (b *Bridge) Unsettled() bool { return len(b.queue.changes) > 0 }
+
 // Opened says that a program has opened the port.
 func (b *Bridge) Opened() { b.open, b.started = true, false }
 

@@ -154,7 +154,7 @@ func (p *Port) Drain(done func()) {
 	var look func()
 	look = func() {
 		p.drainTimer = nil
-		if !p.client.Up() || p.waiting() == 0 || tries >= drainTries || p.cfg.Drain == 0 {
+		if !p.client.Up() || !p.busy() || tries >= drainTries || p.cfg.Drain == 0 {
 			done()
 			return
 		}
@@ -257,6 +257,10 @@ func (p *Port) pump() {
 // waiting returns how many bytes a program has written that were not sent yet.
 func (p *Port) waiting() int { return p.readable() + p.bridge.Queued() + p.client.Unsent() }
 
+// busy reports whether anything waits that a connection must not end before: bytes,
+// or changes, such as the lines that a close drops, in their place behind them.
+func (p *Port) busy() bool { return p.waiting() > 0 || p.bridge.Unsettled() }
+
 // readable returns how many bytes wait in the tty.
 func (p *Port) readable() int {
 	n, err := p.tty.master.Readable()
@@ -351,7 +355,7 @@ func (p *Port) endConnection() {
 	if p.pump(); p.open || p.closeTimer != nil {
 		return // a program has come meanwhile, and may have gone again
 	}
-	if p.waiting() > 0 && p.closeTries < drainTries && p.cfg.Drain > 0 {
+	if p.busy() && p.closeTries < drainTries && p.cfg.Drain > 0 {
 		p.closeTries++
 		p.closeTimer = p.loop.AfterFunc(p.cfg.Drain/drainTries, p.endConnection)
 		return

@@ -3,12 +3,14 @@ package port
 import (
 	"context"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/rfc2217client"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
 
@@ -92,5 +94,34 @@ func TestClosedAsTheConnectionIsLost(t *testing.T) {
 	}
 	if n := len(r.of(KindHungUp)); n != 0 {
 		t.Errorf("%d hang-ups of a port that no program has open", n)
+	}
+}
+
+// TestSettingsBeforeTheEnd: a connection does not end while a program's last
+// settings, and the lines that its close drops, wait for the characters before
+// them.
+func TestSettingsBeforeTheEnd(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { // CloseDelay is 0
+		cfg.Lines, cfg.Settle = LinesRaise, time.Second
+	})
+	f := r.program()
+	r.await(KindConnected)
+	r.setSpeed(f, 300)
+	r.eventually("the first speed", func() bool { return r.uart.State().BaudRate == 300 })
+	if _, err := f.WriteString("0.27 s.."); err != nil { // 80 bits
+		t.Fatal(err)
+	}
+	r.eventually("the bytes", func() bool { return string(r.uart.Sent()) == "0.27 s.." })
+	r.setSpeed(f, 19200)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.await(KindStopped)
+	if got := r.server.Messages(); !slices.Contains(got, comport.Message(comport.SetBaudRate{Rate: 19200})) {
+		t.Errorf("the last speed was not asked for: %v", got)
+	}
+	lines := []comport.Control{comport.ControlDTROn, comport.ControlRTSOn, comport.ControlDTROff, comport.ControlRTSOff}
+	if got := r.asked(); !slices.Equal(got, lines) {
+		t.Errorf("the lines were asked to be %v, want %v", got, lines)
 	}
 }
