@@ -43,7 +43,13 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if setting, ok := errors.AsType[*config.Error](err); ok {
 		setting.Setting = origin(args, setting.Setting)
 	}
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status) // the program has said what there was to say
+	}
 	_, _ = fmt.Fprintf(stderr, "vcomd: %v\n", err)
+	if failed, ok := errors.AsType[*runError](err); ok {
+		return failed.code
+	}
 	if isUsage(err) {
 		return exitUsage
 	}
@@ -118,7 +124,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{simCommand(), {
+		Commands: []*cli.Command{simCommand(), runCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

@@ -42,6 +42,9 @@ func normalise(app *cli.App, argv []string) ([]string, error) {
 		a := rest[i]
 		switch {
 		case a == "--":
+			if len(out) > 1 && out[1] == runName {
+				i-- // what stands before it is vcomd's, after it the program's
+			}
 			positional = append(positional, rest[i+1:]...)
 			i = len(rest)
 		case !isFlag(a):

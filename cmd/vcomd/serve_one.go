@@ -24,32 +24,42 @@ func serveOne(c *cli.Context, s *portFlags) error {
 	if s.port.Remote, err = remote(c); err != nil {
 		return err
 	}
-	pc, err := s.port.Validate()
+	cfg, finish, err := s.daemon(c)
 	if err != nil {
 		return err
+	}
+	err = daemon.Run(c.Context, cfg)
+	finish(err)
+	return s.advise(err)
+}
+
+// daemon makes the configuration of a daemon with the one port. finish is to be
+// called with the daemon's error.
+func (s *portFlags) daemon(c *cli.Context) (cfg daemon.Config, finish func(error), err error) {
+	pc, err := s.port.Validate()
+	if err != nil {
+		return cfg, nil, err
 	}
 	pc.Signature = "vcomd " + version.String()
 	log, err := newLogger(c.App.ErrWriter, s.logLevel)
 	if err != nil {
-		return err
+		return cfg, nil, err
 	}
-	cfg := daemon.Config{Ports: []port.Config{pc}, Log: log}
-	if s.trace != "" {
-		f, created, err := openTrace(s.trace)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		cfg.Trace = f
-		if err := daemon.Run(c.Context, cfg); err != nil {
-			if created {
-				removeEmpty(f)
-			}
-			return s.advise(err)
-		}
-		return nil
+	cfg = daemon.Config{Ports: []port.Config{pc}, Log: log}
+	if s.trace == "" {
+		return cfg, func(error) {}, nil
 	}
-	return s.advise(daemon.Run(c.Context, cfg))
+	f, created, err := openTrace(s.trace)
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.Trace = f
+	return cfg, func(err error) {
+		if err != nil && created {
+			removeEmpty(f)
+		}
+		_ = f.Close()
+	}, nil
 }
 
 // advise says which flag to change where what failed does not know of flags.

@@ -23,6 +23,8 @@ type Config struct {
 	Log   zerolog.Logger
 	// Trace receives every port's wire, decoded; nil: nothing does.
 	Trace io.Writer
+	// Ready is called when all ports are there and their sockets answer.
+	Ready func()
 }
 
 // Run serves the ports until ctx ends, and then returns nil; an error means that
@@ -49,7 +51,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	defer func() { err = errors.Join(err, source.Close()) }()
 
 	// The simulators end with the ports, also when one could not be set up.
-	simsCtx, endSims := context.WithCancel(ctx)
+	simsCtx, endSims := context.WithCancel(context.WithoutCancel(ctx))
 	sims := newSimulators(simsCtx)
 	defer sims.wait()
 	defer endSims()
@@ -104,6 +106,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		closers = append(closers, func() error { _ = ln.Close(); return nil }) // Serve has, unless it never began
 		ports = append(ports, p)
 		p.Start()
+	}
+	if cfg.Ready != nil {
+		cfg.Ready()
 	}
 	return errors.Join(serve(ctx, loop, ports, servers, cfg.Log), failure)
 }

@@ -1,0 +1,4 @@
+package seccomp
+
+// abis are the architectures of programs on this machine.
+var abis = []abi{abiARM}

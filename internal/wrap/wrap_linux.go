@@ -1,0 +1,206 @@
+// Package wrap runs a program whose serial ioctls are answered by a port: it joins
+// internal/seccomp, which sees them, internal/ioctl, which knows what they mean, and
+// internal/runlink, which has the port do it.
+package wrap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/ioctl"
+	"github.com/vcomd/vcomd/internal/runlink"
+	"github.com/vcomd/vcomd/internal/seccomp"
+)
+
+// Options say what is run, and on which port.
+type Options struct {
+	// Socket is the port's for supervisors, and Name how the port is called
+	// there: its name, a link or its tty's path.
+	Socket, Name string
+	// Argv is the program. An argument "{}" becomes Path, or the tty's path where
+	// that is empty.
+	Argv           []string
+	Env            []string
+	Path           string
+	KeepPrivileges bool
+}
+
+// placeholder stands for the tty's path among a program's arguments.
+const placeholder = "{}"
+
+// Run runs the program and returns its status when it, and all that it has left
+// behind, has ended. The program has not run if there is an error.
+func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+
+	var tty tty
+	link, err := runlink.Dial(ctx, o.Socket, o.Name, tty.is)
+	if err != nil {
+		return 0, err
+	}
+	wg.Go(func() { _ = link.Run(ctx) }) // it ends with ctx, without an error
+	if err := seccomp.Adopt(); err != nil {
+		return 0, err
+	}
+	pid, listener, err := seccomp.Start(seccomp.Options{
+		Argv: arguments(o, link.Path()), Env: o.Env, Requests: requests(), KeepPrivileges: o.KeepPrivileges,
+	})
+	if err != nil {
+		return 0, err
+	}
+	supervisor, err := seccomp.New(listener, &handler{link: link, emulator: ioctl.New(link)})
+	if err != nil {
+		return 0, err
+	}
+	tty.watchedBy(supervisor)
+	watched := make(chan error, 1)
+	// Not with ctx: the program must never find nobody to answer it.
+	go func() { watched <- supervisor.Run(context.WithoutCancel(ctx)) }()
+	status, err = seccomp.Wait(pid)
+	return status, errors.Join(err, <-watched)
+}
+
+// arguments puts the path of the tty into the program's.
+func arguments(o Options, tty string) []string {
+	argv := slices.Clone(o.Argv)
+	for i, a := range argv {
+		if a == placeholder {
+			argv[i] = cmp.Or(o.Path, tty)
+		}
+	}
+	return argv
+}
+
+// tty tells the supervisor which device the port is, which may change.
+type tty struct {
+	mu         sync.Mutex
+	path       string
+	supervisor *seccomp.Supervisor
+}
+
+func (t *tty) is(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.path = path
+	t.tellLocked()
+}
+
+func (t *tty) watchedBy(s *seccomp.Supervisor) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.supervisor = s
+	t.tellLocked()
+}
+
+func (t *tty) tellLocked() {
+	if t.supervisor == nil {
+		return
+	}
+	// A tty that has gone already is followed by another.
+	if d, err := seccomp.DeviceOf(t.path); err == nil {
+		t.supervisor.SetDevice(d)
+	}
+}
+
+// left are the requests that the kernel does for a pseudo-terminal as well as
+// anybody: output stopped and started by the program itself, and exclusive mode.
+var left = map[uint32]bool{tcxonc: true, tiocExcl: true, tiocNxcl: true, tiocGexcl: true}
+
+// The requests that are treated one by one (include/uapi/asm-generic/ioctls.h).
+const (
+	tcgets        = 0x5401
+	tcgeta        = 0x5405
+	tcxonc        = 0x540a
+	tiocExcl      = 0x540c
+	tiocNxcl      = 0x540d
+	tiocOutq      = 0x5411
+	tiocMget      = 0x5415
+	tiocGsoftcar  = 0x5419
+	tiocGserial   = 0x541e
+	tiocSerGetLSR = 0x5459
+	tiocGicount   = 0x545d
+	tcgets2       = 0x802c542a
+	tiocGexcl     = 0x80045440
+)
+
+// requests are those that the filter notifies of.
+func requests() []uint32 {
+	var all []uint32
+	for _, r := range ioctl.Requests() {
+		if !left[r] {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// handler answers calls.
+type handler struct {
+	link     *runlink.Client
+	emulator *ioctl.Emulator
+}
+
+var _ seccomp.Handler = (*handler)(nil)
+
+// Decide implements seccomp.Handler. What a State answers is answered at once; what
+// the port is asked may have to wait for it.
+func (h *handler) Decide(c seccomp.Call) seccomp.Action {
+	switch {
+	case !ioctl.Known(c.Request) || left[c.Request]:
+		return seccomp.Continue
+	case reads(c.Request):
+		return seccomp.Now
+	default:
+		return seccomp.Later
+	}
+}
+
+// reads reports whether a request is answered from the state alone.
+func reads(request uint32) bool {
+	switch request {
+	case tcgets, tcgets2, tcgeta, tiocMget, tiocGicount, tiocGserial, tiocGsoftcar:
+		return true
+	default:
+		return false
+	}
+}
+
+// Do implements seccomp.Handler.
+func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
+	if c.Request == tiocOutq || c.Request == tiocSerGetLSR {
+		// How much waits changes without anybody telling.
+		if err := h.link.Refresh(ctx); err != nil {
+			return 0, uint16(errno(err))
+		}
+	}
+	value, e := h.emulator.Do(ctx, ioctl.Call{
+		Arch: archs[c.Arch], Request: c.Request, Arg: c.Arg,
+		Admin: true, // close_delay and closing_wait mean nothing here: anybody may set them
+	}, m)
+	return value, uint16(e)
+}
+
+// Restart implements seccomp.Handler.
+func (h *handler) Restart(c seccomp.Call) bool { return ioctl.Restarts(c.Request) }
+
+var archs = [...]ioctl.Arch{
+	seccomp.AMD64: ioctl.AMD64, seccomp.I386: ioctl.I386, seccomp.ARM64: ioctl.ARM64, seccomp.ARM: ioctl.ARM,
+}
+
+func errno(err error) ioctl.Errno {
+	if e, ok := errors.AsType[ioctl.Errno](err); ok {
+		return e
+	}
+	if errors.Is(err, context.Canceled) {
+		return ioctl.EINTR
+	}
+	return ioctl.EIO
+}
