@@ -1,5 +1,5 @@
 // Package wrap runs a program whose serial ioctls are answered by a port: it joins
-// internal/seccomp, which sees them, internal/ioctl, which knows what they mean, and
+// internal/notify, which sees them, internal/ioctl, which knows what they mean, and
 // internal/runlink, which has the port do it.
 package wrap
 
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/internal/ioctl"
+	"github.com/vcomd/vcomd/internal/notify"
 	"github.com/vcomd/vcomd/internal/runlink"
-	"github.com/vcomd/vcomd/internal/seccomp"
 )
 
 // Options say what is run, and on which port.
@@ -47,16 +47,16 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 		return 0, err
 	}
 	wg.Go(func() { _ = link.Run(ctx) }) // it ends with ctx, without an error
-	if err := seccomp.Adopt(); err != nil {
+	if err := notify.Adopt(); err != nil {
 		return 0, err
 	}
-	pid, listener, err := seccomp.Start(seccomp.Options{
+	pid, listener, err := notify.Start(notify.Options{
 		Argv: arguments(o, link.Path()), Env: o.Env, Requests: requests(), KeepPrivileges: o.KeepPrivileges,
 	})
 	if err != nil {
 		return 0, err
 	}
-	supervisor, err := seccomp.New(listener, &handler{link: link, emulator: ioctl.New(link)})
+	supervisor, err := notify.New(listener, &handler{link: link, emulator: ioctl.New(link)})
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 	watched := make(chan error, 1)
 	// Not with ctx: the program must never find nobody to answer it.
 	go func() { watched <- supervisor.Run(context.WithoutCancel(ctx)) }()
-	status, err = seccomp.Wait(pid)
+	status, err = notify.Wait(pid)
 	return status, errors.Join(err, <-watched)
 }
 
@@ -83,7 +83,7 @@ func arguments(o Options, tty string) []string {
 type tty struct {
 	mu         sync.Mutex
 	path       string
-	supervisor *seccomp.Supervisor
+	supervisor *notify.Supervisor
 }
 
 func (t *tty) is(path string) {
@@ -93,7 +93,7 @@ func (t *tty) is(path string) {
 	t.tellLocked()
 }
 
-func (t *tty) watchedBy(s *seccomp.Supervisor) {
+func (t *tty) watchedBy(s *notify.Supervisor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.supervisor = s
@@ -105,7 +105,7 @@ func (t *tty) tellLocked() {
 		return
 	}
 	// A tty that has gone already is followed by another.
-	if d, err := seccomp.DeviceOf(t.path); err == nil {
+	if d, err := notify.DeviceOf(t.path); err == nil {
 		t.supervisor.SetDevice(d)
 	}
 }
@@ -148,18 +148,18 @@ type handler struct {
 	emulator *ioctl.Emulator
 }
 
-var _ seccomp.Handler = (*handler)(nil)
+var _ notify.Handler = (*handler)(nil)
 
-// Decide implements seccomp.Handler. What a State answers is answered at once; what
+// Decide implements notify.Handler. What a State answers is answered at once; what
 // the port is asked may have to wait for it.
-func (h *handler) Decide(c seccomp.Call) seccomp.Action {
+func (h *handler) Decide(c notify.Call) notify.Action {
 	switch {
 	case !ioctl.Known(c.Request) || left[c.Request]:
-		return seccomp.Continue
+		return notify.Continue
 	case reads(c.Request):
-		return seccomp.Now
+		return notify.Now
 	default:
-		return seccomp.Later
+		return notify.Later
 	}
 }
 
@@ -173,8 +173,8 @@ func reads(request uint32) bool {
 	}
 }
 
-// Do implements seccomp.Handler.
-func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
+// Do implements notify.Handler.
+func (h *handler) Do(ctx context.Context, c notify.Call, m *notify.Memory) (int64, uint16) {
 	if c.Request == tiocOutq || c.Request == tiocSerGetLSR {
 		// How much waits changes without anybody telling.
 		if err := h.link.Refresh(ctx); err != nil {
@@ -188,11 +188,11 @@ func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (in
 	return value, uint16(e)
 }
 
-// Restart implements seccomp.Handler.
-func (h *handler) Restart(c seccomp.Call) bool { return ioctl.Restarts(c.Request) }
+// Restart implements notify.Handler.
+func (h *handler) Restart(c notify.Call) bool { return ioctl.Restarts(c.Request) }
 
 var archs = [...]ioctl.Arch{
-	seccomp.AMD64: ioctl.AMD64, seccomp.I386: ioctl.I386, seccomp.ARM64: ioctl.ARM64, seccomp.ARM: ioctl.ARM,
+	notify.AMD64: ioctl.AMD64, notify.I386: ioctl.I386, notify.ARM64: ioctl.ARM64, notify.ARM: ioctl.ARM,
 }
 
 func errno(err error) ioctl.Errno {

@@ -1,4 +1,4 @@
-package seccomp
+package notify
 
 // abis are the architectures of programs on this machine.
-var abis = []abi{abiARM}
+var abis = []abi{abiARM64, abiARM}

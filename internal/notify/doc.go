@@ -1,4 +1,4 @@
-// Package seccomp shows a supervisor the terminal ioctls of a program that it
+// Package notify shows a supervisor the terminal ioctls of a program that it
 // starts, and lets it answer them: seccomp user notification (seccomp(2),
 // seccomp_unotify(2)), which needs Linux 5.19 and no privilege.
 //
@@ -24,4 +24,4 @@
 // makes EINTR or a restart of, as SA_RESTART says. It only does so for a signal that
 // this task is certain to take: with another thread to take it, the number 512 would
 // reach the program.
-package seccomp
+package notify

@@ -1,4 +1,4 @@
-package seccomp
+package notify
 
 // abis are the architectures of programs on this machine.
-var abis = []abi{abiARM64, abiARM}
+var abis = []abi{abiAMD64, abiI386}

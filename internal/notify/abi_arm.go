@@ -1,4 +1,4 @@
-package seccomp
+package notify
 
 // abis are the architectures of programs on this machine.
-var abis = []abi{abiAMD64, abiI386}
+var abis = []abi{abiARM}
