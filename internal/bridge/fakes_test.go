@@ -129,6 +129,7 @@ func (r *fakeRemote) Discard() int {
 // fakeClock stands still until advance.
 type fakeClock struct {
 	now    time.Time
+	late   time.Duration // that timers fire behind their time
 	timers []*fakeTimer
 }
 
@@ -141,7 +142,7 @@ type fakeTimer struct {
 func (c *fakeClock) Now() time.Time { return c.now }
 
 func (c *fakeClock) AfterFunc(d time.Duration, f func()) evloop.Timer {
-	t := &fakeTimer{c, c.now.Add(d), f}
+	t := &fakeTimer{c, c.now.Add(d + c.late), f}
 	c.timers = append(c.timers, t)
 	return t
 }

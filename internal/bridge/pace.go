@@ -35,8 +35,10 @@ func (b *Bridge) allowed() int {
 	if char <= 0 {
 		return math.MaxInt // the speed is not known
 	}
+	// Whole characters each: a timer that is a little late must not make one of two.
+	quantum := max(1, int(paceQuantum/char))
 	if b.pace.until.IsZero() {
-		return max(1, int(paceQuantum/char))
+		return quantum
 	}
 	now := b.clock.Now()
 	if oldest := now.Add(-paceLag); b.pace.until.Before(oldest) {
@@ -44,7 +46,7 @@ func (b *Bridge) allowed() int {
 	}
 	late := now.Sub(b.pace.until)
 	if late >= 0 {
-		return max(1, int((late+paceQuantum)/char))
+		return quantum + int(late/char)
 	}
 	if b.pace.timer == nil {
 		b.pace.timer = b.clock.AfterFunc(-late, func() {

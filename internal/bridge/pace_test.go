@@ -62,6 +62,29 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceLateTimers: timers that are always a little late neither have characters
+// leave together nor slow the line down.
+func TestPaceLateTimers(t *testing.T) {
+	r := newRig(0)
+	r.clock.late = 150 * time.Microsecond
+	line := comport.State{BaudRate: 9600, DataSize: 8, Parity: comport.ParityNone, StopSize: comport.StopSize1}
+	r.cfg.Pace = func() comport.State { return line }
+	times := sentAt(r)
+	r.write(strings.Repeat("x", 97))
+	r.clock.advance(time.Minute)
+	if len(*times) != 97 {
+		t.Fatalf("%d bytes left, want 97", len(*times))
+	}
+	for i := 1; i < 97; i++ {
+		if gap := (*times)[i] - (*times)[i-1]; gap < 800*time.Microsecond {
+			t.Fatalf("byte %d left %v after the one before it", i, gap)
+		}
+	}
+	if took := (*times)[96]; took > 101*time.Millisecond { // 96 characters take 100 ms
+		t.Errorf("the last byte left after %v", took)
+	}
+}
+
 // TestPaceFast: where a timer is too coarse for one character, a few leave
 // together, and the rate is right.
 func TestPaceFast(t *testing.T) {
