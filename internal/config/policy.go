@@ -112,7 +112,7 @@ func line(name, value string, on, off comport.Control) (comport.Control, error) 
 	case "off":
 		return off, nil
 	default:
-		return 0, &Error{name, value, "a line is on or off", "write on or off, or leave it away to have it left as it is", nil}
+		return 0, &Error{name, value, "a line is on or off", "write on or off, or leave it out to have it left as it is", nil}
 	}
 }
 
@@ -122,7 +122,7 @@ func (s Policy) numbers(p *port.Policy) error {
 		if err != nil || n > maxRetries {
 			return &Error{
 				"--retries", s.Retries, "this is not a number of tries",
-				fmt.Sprintf("write 0 to %d, or leave it away to have it try without end", maxRetries), err,
+				fmt.Sprintf("write 0 to %d, or leave it out to have it try without end", maxRetries), err,
 			}
 		}
 		p.Tries = int(n) + 1
@@ -152,7 +152,7 @@ func (s Policy) times(p *port.Policy) error {
 // contradictions finds what does not go with the remote, or with each other.
 func (s Policy) contradictions(r rfc2217client.Remote) error {
 	needs := func(name, value, what string) error {
-		return &Error{name, value, fmt.Sprintf("%s, which the remote %s does not speak", what, r), "write rfc2217://, or leave it away", nil}
+		return &Error{name, value, fmt.Sprintf("%s, which the remote %s does not speak", what, r), "write rfc2217://, or leave it out", nil}
 	}
 	if r.Protocol != rfc2217client.ProtocolRFC2217 {
 		for _, f := range []struct {
@@ -176,16 +176,16 @@ func (s Policy) contradictions(r rfc2217client.Remote) error {
 	}
 	if r.Protocol == rfc2217client.ProtocolRaw {
 		if s.DropBanner {
-			return &Error{"--drop-banner", "", fmt.Sprintf("nothing tells a banner from data in the raw bytes of %s", r), "leave it away", nil}
+			return &Error{"--drop-banner", "", fmt.Sprintf("nothing tells a banner from data in the raw bytes of %s", r), "leave it out", nil}
 		}
 		if s.CRNUL != "" {
-			return &Error{"--cr-nul", s.CRNUL, fmt.Sprintf("it is about Telnet, which the remote %s does not speak", r), "leave it away", nil}
+			return &Error{"--cr-nul", s.CRNUL, fmt.Sprintf("it is about Telnet, which the remote %s does not speak", r), "leave it out", nil}
 		}
 	}
 	if s.WhileDown == "discard" && s.StaleAfter != "" {
 		return &Error{
 			"--stale-after", s.StaleAfter, "with --while-down discard nothing waits that could grow stale",
-			"leave one of the two away", nil,
+			"leave one of the two out", nil,
 		}
 	}
 	return nil

@@ -62,11 +62,11 @@ func (t Transport) dialer(r rfc2217client.Remote) (rfc2217client.Dialer, error) 
 // contradictions finds flags that do not go with the remote, or with each other.
 func (t Transport) contradictions(r rfc2217client.Remote) error {
 	if !r.TLS {
-		hint := "leave it away"
+		hint := "leave it out"
 		if r.Host != "" {
 			secure := r
 			secure.TLS = true
-			hint = fmt.Sprintf("write %v, or leave it away", secure)
+			hint = fmt.Sprintf("write %v, or leave it out", secure)
 		}
 		for _, f := range []struct{ name, value string }{
 			{"--tls-ca", t.TLSCA},
@@ -86,10 +86,10 @@ func (t Transport) contradictions(r rfc2217client.Remote) error {
 	if r.Host == "" {
 		found := fmt.Sprintf("it is for TCP, which the remote %s does not use", r)
 		if t.Bind != "" {
-			return &Error{"--bind", t.Bind, found, "leave it away", nil}
+			return &Error{"--bind", t.Bind, found, "leave it out", nil}
 		}
 		if t.Proxy != "" && t.Proxy != NoProxy {
-			return &Error{"--proxy", redact(t.Proxy), found, "leave it away", nil}
+			return &Error{"--proxy", redact(t.Proxy), found, "leave it out", nil}
 		}
 	}
 	switch {
@@ -98,7 +98,7 @@ func (t Transport) contradictions(r rfc2217client.Remote) error {
 	case t.TLSKey != "" && t.TLSCert == "":
 		return &Error{"--tls-key", t.TLSKey, "there is no --tls-cert with it", "give the key's certificate with --tls-cert FILE; it may be the same file", nil}
 	case t.TLSInsecure && t.TLSCA != "":
-		return &Error{"--tls-insecure", "", "it contradicts --tls-ca: one checks the server's certificate, the other does not", "leave one of them away", nil}
+		return &Error{"--tls-insecure", "", "it contradicts --tls-ca: one checks the server's certificate, the other does not", "leave one of them out", nil}
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (t Transport) bind(r rfc2217client.Remote, proxy *rfc2217client.Proxy) (net
 	if to, err := netip.ParseAddr(host); err == nil && to.Unmap().Is4() != addr.Is4() {
 		return netip.Addr{}, &Error{
 			"--bind", t.Bind, fmt.Sprintf("one of it and the %s is an IPv4 address, the other an IPv6 address", what),
-			"bind to an address of the same family, or leave it away", nil,
+			"bind to an address of the same family, or leave it out", nil,
 		}
 	}
 	return addr, nil
