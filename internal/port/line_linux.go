@@ -2,6 +2,7 @@ package port
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -17,16 +18,20 @@ var (
 	ErrNotConnected = errors.New("there is no connection to the access server")
 	// ErrPlain: settings and lines do not reach this access server.
 	ErrPlain = errors.New("the access server does not speak RFC 2217")
+	// ErrTelnet: this one takes a break, of a length that it chooses, and no more.
+	ErrTelnet = fmt.Errorf("%w, only Telnet", ErrPlain)
 )
 
 // Settable reports whether settings and lines can be set at the access server now:
-// nil, ErrNotConnected or ErrPlain.
+// nil, ErrNotConnected, ErrPlain or ErrTelnet, which is an ErrPlain.
 func (p *Port) Settable() error {
 	switch p.client.Mode() {
 	case rfc2217client.ModeComPort:
 		return nil
 	case rfc2217client.ModeNegotiating:
 		return ErrNotConnected
+	case rfc2217client.ModeTelnet:
+		return ErrTelnet
 	default:
 		return ErrPlain
 	}
