@@ -105,7 +105,7 @@ func describe(ev port.Event) (zerolog.Level, string) {
 	case port.KindDisconnected:
 		return zerolog.WarnLevel, "no connection to the access server; trying again"
 	case port.KindStopped:
-		return zerolog.InfoLevel, "disconnected: no program has the port open"
+		return zerolog.InfoLevel, "disconnected: the connection is not needed any more"
 	case port.KindWanted:
 		return zerolog.DebugLevel, "a program asked for settings"
 	case port.KindDiffers:

@@ -52,7 +52,6 @@ func (g *greeting) serial(data []byte, cfg *Config, emit func(Event)) bool {
 		g.early = append(g.early, data[:min(room, len(data))]...)
 	}
 	if room == maxEarly && bytes.HasPrefix(data, []byte(inUse)) {
-		g.dropped += uint64(len(data))
 		return false
 	}
 	if room > 0 && g.over && cfg.Remote.Protocol == rfc2217client.ProtocolRaw {

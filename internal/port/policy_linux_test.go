@@ -312,6 +312,29 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
+// TestPortInUseIsCountedOnce, whether a banner is to be dropped or not.
+func TestPortInUseIsCountedOnce(t *testing.T) {
+	const told = inUse + "\r\n"
+	for _, drop := range []bool{false, true} {
+		r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+			cfg.DropBanner, cfg.RetryMin, cfg.RetryMax = drop, time.Hour, time.Hour
+			cfg.Dial = func(context.Context, rfc2217client.Remote) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() {
+					_, _ = far.Write([]byte(told))
+					_ = far.Close()
+				}()
+				return near, nil
+			}
+		})
+		r.program()
+		r.await(KindDisconnected)
+		if n := r.status().DroppedBanner; n != uint64(len(told)) {
+			t.Errorf("drop %v: %d bytes are counted, want %d", drop, n, len(told))
+		}
+	}
+}
+
 // TestTelnetServerTakenForRaw is told once, and forgotten when it is none any more.
 func TestTelnetServerTakenForRaw(t *testing.T) {
 	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {

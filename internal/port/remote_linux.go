@@ -89,6 +89,7 @@ func (p *Port) opening() []comport.Message {
 func (h *handler) Received(data []byte) int {
 	p := (*Port)(h)
 	if !p.greeting.serial(data, &p.cfg, p.emit) {
+		p.greeting.dropped += uint64(len(data))
 		return len(data)
 	}
 	return p.bridge.Received(data)
@@ -118,7 +119,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 		p.bridge.LinkUnwanted()
 		p.emit(Event{Kind: KindGaveUp, Err: err, Text: p.cfg.Remote.String()})
 		if p.cfg.Failed != nil {
-			p.cfg.Failed(fmt.Errorf("port %s: %w; raise --retries, or leave it away to try without end", p.cfg.Name, err))
+			p.cfg.Failed(fmt.Errorf("port %s: %w; raise --retries, or leave it out to try without end", p.cfg.Name, err))
 		}
 		return
 	case retry < 0:
@@ -169,7 +170,7 @@ func (h *handler) Event(ev rfc2217client.Event) {
 		p.emit(Event{Kind: KindBreak})
 		p.lineState(comport.LineBreak)
 	case rfc2217client.EventBanner:
-		p.greeting.serial(ev.Data, &p.cfg, p.emit)
+		p.greeting.serial(ev.Data, &p.cfg, p.emit) // dropped and counted already
 	case rfc2217client.EventSuspended:
 		p.emit(Event{Kind: KindSuspended})
 	case rfc2217client.EventResumed:
