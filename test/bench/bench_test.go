@@ -182,6 +182,37 @@ func TestMeasureRestarts(t *testing.T) {
 	}
 }
 
+// TestMeasurePace sends a few characters through vcomd at 9600 bit/s. What a busy machine makes of the spacing is not for a test.
+func TestMeasurePace(t *testing.T) {
+	t.Chdir("../..")
+	vcomd, err := build(t.Context(), filepath.Join(t.TempDir(), "vcomd"), []string{"go", "build", "-o", "PROGRAM", "./cmd/vcomd"})
+	need(t, "build vcomd", err)
+	p := peers(vcomd)[0]
+	need(t, "vcomd", p.find(t.Context(), ""))
+	got, err := measurePace(t.Context(), p, pacedLine{"9600-8N1", 9600, 10, 97})
+	if err != nil || got.Nominal != 960 || got.Rate > 1300 || got.Rate < 1 || got.P99 < got.P50 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestPacedLine compares arrivals with a line by hand: 10 characters a second.
+func TestPacedLine(t *testing.T) {
+	a := newArrivals(4)
+	begin := time.Unix(1000, 0)
+	for _, read := range []struct{ n, ms int }{{1, 0}, {1, 150}, {3, 300}} {
+		a.take(read.n, begin.Add(time.Duration(read.ms)*time.Millisecond))
+	}
+	select {
+	case <-a.all:
+	default:
+		t.Fatal("four have come")
+	}
+	got := pacedLine{line: "100-8N1", speed: 100, bits: 10}.report(a.at)
+	if got.Nominal != 10 || got.Gap != 100 || got.Rate != 10 || got.P50 != 150 || got.P99 != 150 || got.Late != 100 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestReport(t *testing.T) {
 	r := &report{Reps: 3}
 	for _, p := range []struct {
@@ -194,12 +225,13 @@ func TestReport(t *testing.T) {
 		}
 		r.Peers = append(r.Peers, pr)
 	}
+	r.Pace = []paceReport{{Line: "9600-8N1", Nominal: 960, Rate: 959.5}, {Line: "300-8N1", Error: "it ended"}}
 	r.Peers[0].Errors = []string{"repetition 4: it broke"}
 	r.summarise()
 	var out strings.Builder
 	r.print(&out)
 	// 75 is 0.75 of 100; half of 80-70 is 7 % of 75, half of 110-90 is 10 % of 100.
-	for _, want := range []string{"75.0 ±7% 0.75x", "100 ±10% 1.00x", "socat: repetition 4: it broke"} {
+	for _, want := range []string{"75.0 ±7% 0.75x", "100 ±10% 1.00x", "socat: repetition 4: it broke", "959.50", "it ended"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table has no %q:\n%s", want, out.String())
 		}

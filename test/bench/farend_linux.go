@@ -14,7 +14,7 @@ import (
 )
 
 // farEnd is the server that a peer connects to: raw, or Telnet with RFC 2217. It takes one connection. Data is echoed, or checked
-// while a flow is set. Its sockets are blocking and outside Go's poller, so that its own way to wait is as quick as can be.
+// while a flow is set, or its arrival noted. Its sockets are blocking and outside Go's poller, so that its own way to wait is as quick as can be.
 type farEnd struct {
 	telnet   bool
 	port     int
@@ -26,10 +26,11 @@ type farEnd struct {
 	writing sync.Mutex
 	failed  error // guarded by writing
 
-	flow    atomic.Pointer[flow]
-	decoder wire.Decoder
-	echo    []byte
-	speeds  chan speedSeen
+	flow     atomic.Pointer[flow]
+	arrivals atomic.Pointer[arrivals]
+	decoder  wire.Decoder
+	echo     []byte
+	speeds   chan speedSeen
 }
 
 // speedSeen is a SET-BAUDRATE at the server.
@@ -152,6 +153,10 @@ func (f *farEnd) write(p []byte) error {
 func (f *farEnd) Data(p []byte) {
 	if fl := f.flow.Load(); fl != nil {
 		fl.take(p)
+		return
+	}
+	if a := f.arrivals.Load(); a != nil {
+		a.take(len(p), time.Now())
 		return
 	}
 	if f.telnet { // at the end of the read, with all that it held

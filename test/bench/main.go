@@ -8,7 +8,8 @@
 // Measured are the time from a peer's start until the first byte has gone through and come back; from tcsetattr until SET-BAUDRATE has
 // reached the server; the round trip of 1 and of 64 bytes; throughput up (tty to server), down and both (the sum), for text and for all
 // 0xFF, every byte checked; the peer's processor time per 10^9 bytes of data during that; its resident memory; and, of those that connect
-// again by themselves, the time from a server's return until a byte that has waited has gone through and come back.
+// again by themselves, the time from a server's return until a byte that has waited has gone through and come back. Of vcomd's --pace: at
+// what rate and how far apart the characters of a burst arrive.
 //
 // Run it by `make bench`, from the module's root. All traffic is on the loopback interface.
 package main
@@ -36,6 +37,7 @@ type options struct {
 	seconds float64
 	rounds  int
 	quick   bool
+	pace    bool
 	vcomd   string
 	out     string
 	limit   time.Duration
@@ -65,6 +67,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Float64Var(&o.seconds, "seconds", 0.5, "seconds of each throughput measurement, of which there are six a peer and repetition")
 	flags.IntVar(&o.rounds, "rounds", 3000, "round trips of each size")
 	flags.BoolVar(&o.quick, "quick", false, "a short run: two repetitions, 0.2 seconds, 1000 round trips, unless given")
+	flags.BoolVar(&o.pace, "pace", false, "measure only vcomd's --pace, which takes eight seconds")
 	flags.StringVar(&o.vcomd, "vcomd", "bin/vcomd", "the vcomd `binary` to measure")
 	flags.StringVar(&o.out, "out", "bench-results", "`directory` for the JSON file")
 	flags.DurationVar(&o.limit, "limit", 9*time.Minute, "no repetition starts after this time")
@@ -86,6 +89,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		if !given["rounds"] {
 			o.rounds = 1000
 		}
+	}
+	if o.pace {
+		*only = "vcomd-tcp"
 	}
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -135,8 +141,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		r.Restarts = 10
 	}
 	pl := plan{rounds: r.Rounds, changes: r.Changes, load: time.Duration(o.seconds * float64(time.Second))}
-	repeat(ctx, r, able, pl, begin.Add(o.limit), stderr)
-	r.restarts(ctx, able)
+	if !o.pace {
+		repeat(ctx, r, able, pl, begin.Add(o.limit), stderr)
+		r.restarts(ctx, able)
+	}
+	r.pace(ctx, able)
 	r.Took = time.Since(begin).Seconds()
 	r.LoadAfter = loadAverage()
 	r.summarise()

@@ -57,6 +57,7 @@ type report struct {
 	Seconds    float64       `json:"seconds_each_throughput"`
 	Took       float64       `json:"took_seconds"`
 	Peers      []*peerReport `json:"peers"`
+	Pace       []paceReport  `json:"pace,omitempty"`
 }
 
 type peerReport struct {
@@ -148,12 +149,13 @@ func (r *report) print(w io.Writer) {
 				columns = append(columns, p)
 			}
 		}
-		if len(columns) == 0 {
-			continue
+		if !slices.ContainsFunc(columns, func(p *peerReport) bool { return len(p.Figures) > 0 || len(p.Errors) > 0 }) {
+			continue // none of them, or only their pace, was to be measured
 		}
 		say(w, "\n%s (median ± half the range of %d, ratio)\n", table.title, r.Reps)
 		printTable(w, columns)
 	}
+	r.printPace(w)
 	for _, p := range r.Peers {
 		for _, e := range slices.Concat(p.Notes, p.Errors) {
 			say(w, "\n%s: %s\n", p.Name, e)
