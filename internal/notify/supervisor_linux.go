@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +69,9 @@ type Handler interface {
 	// signal; the errno that Do returns then is sent unless Restart(c) is
 	// true: then the kernel decides between EINTR and calling again.
 	Do(ctx context.Context, c Call, m *Memory) (value int64, errno uint16)
+	// Uncertain returns nil while SetDevice has said which tty is the
+	// supervisor's, and otherwise what is closed when it has.
+	Uncertain() <-chan struct{}
 	// Restart reports whether a real driver would let the call be called again
 	// after a signal whose handler asks for that (SA_RESTART).
 	Restart(c Call) bool
@@ -82,8 +87,9 @@ type Supervisor struct {
 	handler Handler
 	devices atomic.Pointer[[]Device]
 	wake    int // eventfd: look at ctx
+	foreign foreign
 
-	later   chan struct{} // a token for each call that is being answered
+	busy    chan struct{} // a token for each call that is being answered
 	waiting waiting
 	wg      sync.WaitGroup
 }
@@ -95,7 +101,7 @@ func New(listener *os.File, h Handler) (*Supervisor, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	// Blocking and out of the runtime's poller: the loop is a thread of its own.
-	s := &Supervisor{fd: int(listener.Fd()), file: listener, handler: h, wake: wake, later: make(chan struct{}, maxLater)}
+	s := &Supervisor{fd: int(listener.Fd()), file: listener, handler: h, wake: wake, busy: make(chan struct{}, maxLater)}
 	s.devices.Store(&[]Device{})
 	// A kernel before 6.6 does not have it; nothing but speed is lost.
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(s.fd), notifSetFlags, syncWakeUp)
@@ -111,7 +117,10 @@ const (
 )
 
 // SetDevice makes d the supervisor's tty, and what was before no more.
-func (s *Supervisor) SetDevice(d Device) { s.devices.Store(&[]Device{d}) }
+func (s *Supervisor) SetDevice(d Device) {
+	s.foreign.forget(d)
+	s.devices.Store(&[]Device{d})
+}
 
 // notification is struct seccomp_notif, with the struct seccomp_data in it.
 type notification struct {
@@ -193,31 +202,77 @@ func (s *Supervisor) receive(ctx context.Context) error {
 		return os.NewSyscallError("SECCOMP_IOCTL_NOTIF_RECV", errno)
 	}
 	arch, known := archOf(n.arch)
-	if !known || !s.isOurs(int(n.pid), n.args[0]) {
-		s.send(response{id: n.id, flags: flagContinue})
-		return nil
-	}
+	device, isTTY := deviceOf(int(n.pid), n.args[0])
 	c := Call{Arch: arch, Request: uint32(n.args[1]), Arg: n.args[2], TID: int(n.pid)}
-	switch s.handler.Decide(c) {
-	case Continue:
+	switch {
+	case known && isTTY && s.isOurs(device):
+		s.handle(ctx, n.id, c)
+	case known && isTTY && s.mayBecomeOurs(device):
+		s.later(ctx, n.id, c, func(call *waitingCall) { s.whenCertain(call, c, device) })
+	default:
 		s.send(response{id: n.id, flags: flagContinue})
-	case Now:
-		s.answer(ctx, n.id, c)
-	case Later:
-		select {
-		case s.later <- struct{}{}:
-		default:
-			s.send(response{id: n.id, error: -int32(unix.EAGAIN)})
-			return nil
-		}
-		s.wg.Go(func() {
-			defer func() { <-s.later }()
-			call := s.waiting.add(ctx, n.id, c)
-			defer s.waiting.remove(call)
-			s.answerLater(call, c)
-		})
 	}
 	return nil
+}
+
+// handle has a call answered.
+func (s *Supervisor) handle(ctx context.Context, id uint64, c Call) {
+	switch s.handler.Decide(c) {
+	case Continue:
+		s.send(response{id: id, flags: flagContinue})
+	case Now:
+		s.answer(ctx, id, c)
+	case Later:
+		s.later(ctx, id, c, func(call *waitingCall) { s.answerLater(call, c) })
+	}
+}
+
+// later has a call answered by a goroutine of its own.
+func (s *Supervisor) later(ctx context.Context, id uint64, c Call, answer func(*waitingCall)) {
+	select {
+	case s.busy <- struct{}{}:
+	default:
+		s.send(response{id: id, error: -int32(unix.EAGAIN)})
+		return
+	}
+	s.wg.Go(func() {
+		defer func() { <-s.busy }()
+		call := s.waiting.add(ctx, id, c)
+		defer s.waiting.remove(call)
+		answer(call)
+	})
+}
+
+// certainty is how long a call on a tty that may be ours waits until that is known.
+const certainty = 3 * time.Second
+
+// mayBecomeOurs reports whether a tty that is not ours may be said to be soon. It
+// remembers the others.
+func (s *Supervisor) mayBecomeOurs(d Device) bool {
+	if s.handler.Uncertain() == nil {
+		s.foreign.add(d)
+		return false
+	}
+	return isPTS(d) && !s.foreign.has(d)
+}
+
+// whenCertain answers a call on a tty that nobody has seen before, when it is known
+// whose it is.
+func (s *Supervisor) whenCertain(call *waitingCall, c Call, d Device) {
+	if certain := s.handler.Uncertain(); certain != nil {
+		limit := time.NewTimer(certainty)
+		defer limit.Stop()
+		select {
+		case <-certain:
+		case <-limit.C:
+		case <-call.ctx.Done():
+		}
+	}
+	if !s.isOurs(d) || s.handler.Decide(c) == Continue {
+		s.send(response{id: call.id, flags: flagContinue})
+		return
+	}
+	s.answerLater(call, c)
 }
 
 func (s *Supervisor) answer(ctx context.Context, id uint64, c Call) {
@@ -256,13 +311,12 @@ func (s *Supervisor) alive(id uint64) bool {
 	return errno == 0
 }
 
-// isOurs reports whether a task's descriptor is the supervisor's tty.
-func (s *Supervisor) isOurs(tid int, fd uint64) bool {
-	devices := *s.devices.Load()
-	if len(devices) == 0 {
-		return false
-	}
-	// Only the lower half counts, as for the kernel.
+// isOurs reports whether a device is the supervisor's tty.
+func (s *Supervisor) isOurs(d Device) bool { return slices.Contains(*s.devices.Load(), d) }
+
+// deviceOf returns the device of a task's descriptor; false if that is none.
+func deviceOf(tid int, fd uint64) (Device, bool) {
+	// Only the lower half of the number counts, as for the kernel.
 	var path [48]byte
 	b := append(path[:0], "/proc/"...)
 	b = strconv.AppendInt(b, int64(tid), 10)
@@ -270,15 +324,52 @@ func (s *Supervisor) isOurs(tid int, fd uint64) bool {
 	b = strconv.AppendUint(b, uint64(uint32(fd)), 10)
 	b = append(b, 0)
 	var st unix.Stat_t
-	if !statPath(b, &st) {
-		return false
+	if !statPath(b, &st) || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return Device{}, false
 	}
-	for _, d := range devices {
-		if d.Dev == uint64(st.Dev) && d.Rdev == uint64(st.Rdev) { //nolint:unconvert // they differ between architectures
-			return true
-		}
+	return Device{uint64(st.Dev), uint64(st.Rdev)}, true //nolint:unconvert // they differ between architectures
+}
+
+// isPTS reports whether a device is the slave of a pseudo-terminal
+// (Documentation/admin-guide/devices.txt: majors 136 to 143).
+func isPTS(d Device) bool {
+	major := unix.Major(d.Rdev)
+	return major >= 136 && major <= 143
+}
+
+// foreign remembers ttys that are not the supervisor's.
+type foreign struct {
+	mu   sync.Mutex
+	seen []Device
+}
+
+// maxForeign bounds it: programs have few terminals.
+const maxForeign = 32
+
+func (f *foreign) add(d Device) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Contains(f.seen, d) {
+		return
 	}
-	return false
+	if len(f.seen) == maxForeign {
+		f.seen = f.seen[:copy(f.seen, f.seen[1:])]
+	}
+	f.seen = append(f.seen, d)
+}
+
+func (f *foreign) has(d Device) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.seen, d)
+}
+
+func (f *foreign) forget(d Device) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.Index(f.seen, d); i >= 0 {
+		f.seen = slices.Delete(f.seen, i, i+1)
+	}
 }
 
 func archOf(audit uint32) (Arch, bool) {

@@ -29,6 +29,9 @@ func (p *Port) Settable() error {
 	case rfc2217client.ModeComPort:
 		return nil
 	case rfc2217client.ModeNegotiating:
+		if p.cfg.Remote.Protocol != rfc2217client.RFC2217 {
+			return ErrPlain // nor will the next connection
+		}
 		return ErrNotConnected
 	case rfc2217client.ModeTelnet:
 		return ErrTelnet

@@ -52,7 +52,7 @@ func (p *Port) UART() UART {
 	u := UART{
 		Path: p.tty.master.Path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
 		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
-		OutQueue: p.waiting(), Open: p.open, Up: p.client.Up(),
+		OutQueue: p.unsent(), Open: p.open, Up: p.client.Up(),
 	}
 	u.Termios.Cflag = u.Termios.Cflag&^frameBits | p.frame(want)
 	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram)
@@ -237,7 +237,7 @@ func (p *Port) WhenSent(done func()) (cancel func()) {
 		timer = nil
 		p.pump()
 		left := p.bridge.PaceLeft()
-		if p.readable()+p.bridge.Queued()+p.client.Encoded() == 0 && left == 0 {
+		if p.unsent() == 0 && left == 0 {
 			done()
 			return
 		}
@@ -246,6 +246,9 @@ func (p *Port) WhenSent(done func()) (cancel func()) {
 	look()
 	return func() { stop(&timer) }
 }
+
+// unsent returns how many bytes of a program have not left for the server.
+func (p *Port) unsent() int { return p.readable() + p.bridge.Queued() + p.client.Encoded() }
 
 // Flush carries out a program's TCFLSH.
 func (p *Port) Flush(input, output bool) error {

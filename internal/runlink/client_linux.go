@@ -24,8 +24,8 @@ var (
 
 // How long a Client waits before it tries to reach a server that is gone.
 const (
-	redialMin = 20 * time.Millisecond
-	redialMax = time.Second
+	redialMin = 10 * time.Millisecond
+	redialMax = 500 * time.Millisecond
 )
 
 // Client is a supervisor's end: the port as a UART. Use Dial, and then Run.
@@ -41,6 +41,7 @@ type Client struct {
 	nextID  uint32
 	calls   []*call // not answered, oldest first
 	changed chan struct{}
+	back    chan struct{} // closed when there is a server again; nil: there is one
 	last    state
 	current atomic.Pointer[ioctl.State]
 	ended   bool
@@ -193,6 +194,9 @@ func (c *Client) lost() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn = nil
+	if c.back == nil {
+		c.back = make(chan struct{})
+	}
 	if c.hangup {
 		c.failLocked(ioctl.EIO)
 	}
@@ -237,6 +241,19 @@ func (c *Client) take(st state) {
 	defer c.mu.Unlock()
 	c.last = st
 	c.publishLocked()
+	if c.back != nil {
+		close(c.back)
+		c.back = nil
+	}
+}
+
+// Uncertain returns nil while it is known which tty is the port's, and otherwise
+// what is closed when it is known again: a server that was started anew has given it
+// another.
+func (c *Client) Uncertain() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.back
 }
 
 func (c *Client) publishLocked() {

@@ -188,6 +188,9 @@ func (h *handler) Do(ctx context.Context, c notify.Call, m *notify.Memory) (int6
 	return value, uint16(e)
 }
 
+// Uncertain implements notify.Handler.
+func (h *handler) Uncertain() <-chan struct{} { return h.link.Uncertain() }
+
 // Restart implements notify.Handler.
 func (h *handler) Restart(c notify.Call) bool { return ioctl.Restarts(c.Request) }
 

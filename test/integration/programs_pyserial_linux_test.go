@@ -25,13 +25,19 @@ type pythonProcess struct {
 // them is skipped.
 func startPython(t *testing.T, modules ...string) *pythonProcess {
 	t.Helper()
+	return startPythonBy(t, nil, modules...)
+}
+
+// startPythonBy is startPython with a command in front.
+func startPythonBy(t *testing.T, by []string, modules ...string) *pythonProcess {
+	t.Helper()
 	need(t, python)
 	for _, m := range modules {
 		if err := exec.Command(python, "-c", "import "+m).Run(); err != nil {
 			skip(t, "Python's "+m+" is not installed: scripts/deps.sh installs it")
 		}
 	}
-	cmd := exec.Command(python, "-c", `
+	argv := append(by[:len(by):len(by)], python, "-c", `
 import sys
 names = {}
 for line in sys.stdin:
@@ -44,6 +50,7 @@ for line in sys.stdin:
     except BaseException as e:
         print("!", repr(e), flush=True)
 `)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
