@@ -112,7 +112,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -124,7 +124,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{simCommand(), runCommand(), {
+		Commands: []*cli.Command{statusCommand(), setCommand(), simCommand(), runCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

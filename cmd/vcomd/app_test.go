@@ -21,6 +21,12 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--line", "x", "sim:echo"}, exitUsage},
 		{[]string{"bogus://host"}, exitUsage},
 		{[]string{"sim", "bogus"}, exitUsage},
+		{[]string{"status", "--run-dir", t.TempDir()}, exitOK},
+		{[]string{"status", "--run-dir", t.TempDir(), "tty"}, exitWorld},
+		{[]string{"status", "tty", "another"}, exitUsage},
+		{[]string{"set", "tty"}, exitUsage},
+		{[]string{"set", "tty", "dtr=up"}, exitUsage},
+		{[]string{"set", "--run-dir", t.TempDir(), "tty", "dtr=on"}, exitWorld},
 		{[]string{"--run-dir", t.TempDir(), "--link", file, "sim:echo"}, exitWorld},
 		{[]string{"--trace", file, "sim:echo"}, exitWorld},
 	} {
@@ -43,7 +49,7 @@ func TestStoppedBySignal(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	var stdout, stderr bytes.Buffer
-	if code := run(ctx, []string{"vcomd", "sim:echo"}, &stdout, &stderr); code != exitOK {
+	if code := run(ctx, []string{"vcomd", "--run-dir", t.TempDir(), "sim:echo"}, &stdout, &stderr); code != exitOK {
 		t.Errorf("exit code %d, want 0: %s", code, stderr.String())
 	}
 }

@@ -286,12 +286,15 @@ func defaultName(r rfc2217client.Remote) string {
 	return name[max(0, len(name)-maxName):]
 }
 
-// RunDir is where a vcomd of this user keeps its locks: /run/vcomd for root,
+// SystemRunDir is where a vcomd of root's keeps its locks and sockets.
+const SystemRunDir = "/run/vcomd"
+
+// RunDir is where a vcomd of this user keeps its locks and sockets: SystemRunDir for root,
 // $XDG_RUNTIME_DIR/vcomd for others, and a directory of the user's own in the
 // temporary directory where there is no such variable.
 func RunDir() string {
 	if os.Geteuid() == 0 {
-		return "/run/vcomd"
+		return SystemRunDir
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return filepath.Join(dir, "vcomd")

@@ -68,8 +68,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			err = errors.Join(err, closePort())
 		}
 	}()
+	ctl := newControl(cfg, loop.Post)
 	for _, pc := range cfg.Ports {
-		pc.Events = logEvents(cfg.Log, pc)
+		events := held{sink: logEvents(cfg.Log, pc)}
+		pc.Events = events.event
 		pc.Failed = func(err error) {
 			failure = errors.Join(failure, err)
 			fail()
@@ -98,6 +100,15 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
 			return err
 		})
+		ctl.Add(pc.Name, p)
+		if len(ports) == 0 {
+			ln, err := ctl.Listen(ctx)
+			if err != nil {
+				return err
+			}
+			servers = append(servers, func(ctx context.Context) error { return ctl.Serve(ctx, ln) })
+			closers = append(closers, ln.Close)
+		}
 		ln, err := runlink.Listen(ctx, RunSocket(pc.RunDir, pc.Name), pc.GID)
 		if err != nil {
 			return err
@@ -105,6 +116,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		servers = append(servers, func(ctx context.Context) error { return supervisors.Serve(ctx, ln) })
 		closers = append(closers, func() error { _ = ln.Close(); return nil }) // Serve has, unless it never began
 		ports = append(ports, p)
+		events.release()
 		p.Start()
 	}
 	if cfg.Ready != nil {

@@ -53,7 +53,7 @@ func TestRunTakesBackWhatItHasSetUp(t *testing.T) {
 // Without anything to serve, Run waits for the end of its context like any
 // other.
 func TestRunEndsWithItsContext(t *testing.T) {
-	for _, ports := range [][]port.Config{nil, {validate(t, config.Port{Remote: "sim:modem", Connect: "always"})}} {
+	for _, ports := range [][]port.Config{nil, {validate(t, config.Port{Remote: "sim:modem", Connect: "always", RunDir: t.TempDir()})}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		var log bytes.Buffer
 		done := make(chan error, 1)

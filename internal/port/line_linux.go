@@ -29,7 +29,7 @@ func (p *Port) Settable() error {
 	case rfc2217client.ModeComPort:
 		return nil
 	case rfc2217client.ModeNegotiating:
-		if p.cfg.Remote.Protocol != rfc2217client.RFC2217 {
+		if p.cfg.Remote.Protocol != rfc2217client.ProtocolRFC2217 {
 			return ErrPlain // nor will the next connection
 		}
 		return ErrNotConnected

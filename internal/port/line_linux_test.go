@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
@@ -114,6 +115,17 @@ func TestPlainServerIsNotSettable(t *testing.T) {
 	r.do(func() {
 		if err := r.port.Settable(); !errors.Is(err, ErrPlain) {
 			t.Errorf("settable without RFC 2217: %v", err)
+		}
+	})
+}
+
+// TestRawRemoteIsNeverSettable: what is asked for is not kept for a connection that
+// cannot carry it either.
+func TestRawRemoteIsNeverSettable(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(c *Config) { c.Remote.Protocol = rfc2217client.ProtocolRaw })
+	r.do(func() {
+		if err := r.port.Settable(); !errors.Is(err, ErrPlain) {
+			t.Errorf("settable: %v", err)
 		}
 	})
 }

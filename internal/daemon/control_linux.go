@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/vcomd/vcomd/internal/control"
+	"github.com/vcomd/vcomd/internal/port"
+)
+
+// newControl makes the server of the control socket, which has the name,
+// directory and permissions of the first port.
+func newControl(cfg Config, post func(func())) *control.Server {
+	c := control.Config{Post: post, Changed: logChanges(cfg.Log)}
+	if len(cfg.Ports) > 0 {
+		first := cfg.Ports[0]
+		c.Socket = control.Socket{RunDir: first.RunDir, Name: first.Name, UID: first.UID, GID: first.GID, Mode: first.Mode}
+	}
+	return control.NewServer(c)
+}
+
+// logChanges writes down who has changed what, or tried to.
+func logChanges(log zerolog.Logger) func(control.Change) {
+	return func(c control.Change) {
+		line := log.Info()
+		if c.Err != nil {
+			line = log.Warn().AnErr("err", c.Err)
+		}
+		if c.Port != "" {
+			line = line.Str("port", c.Port)
+		}
+		if c.Operations != "" {
+			line = line.Str("new", c.Operations)
+		}
+		text := "somebody has set something by the control socket"
+		if c.Err != nil {
+			text = "not all that somebody asked for by the control socket was done"
+		}
+		line.Str("event", "control").Int("pid", c.Peer.PID).Int("uid", c.Peer.UID).Msg(text)
+	}
+}
+
+// held keeps a port's events back until the port can be reached by all ways.
+type held struct {
+	sink  func(port.Event)
+	early []port.Event
+	ready bool
+}
+
+func (h *held) event(ev port.Event) {
+	if !h.ready {
+		h.early = append(h.early, ev)
+		return
+	}
+	h.sink(ev)
+}
+
+func (h *held) release() {
+	h.ready = true
+	for _, ev := range h.early {
+		h.sink(ev)
+	}
+	h.early = nil
+}
