@@ -66,6 +66,31 @@ func TestPostFromCallback(t *testing.T) {
 	<-done
 }
 
+// A timer that starts itself again, due at once, leaves the loop to others.
+func TestTimerWithoutEnd(t *testing.T) {
+	l := start(t)
+	var (
+		other   bool // what was posted has run
+		again   func()
+		turns   int
+		waiting = make(chan bool)
+	)
+	again = func() {
+		if turns++; turns == 1 {
+			go l.Post(func() { other = true })
+		}
+		if other || turns == 10_000_000 {
+			waiting <- !other
+			return
+		}
+		l.AfterFunc(0, again)
+	}
+	l.Post(again)
+	if <-waiting {
+		t.Errorf("nothing else has run in %d turns of a timer", turns)
+	}
+}
+
 func TestTimers(t *testing.T) {
 	l := start(t)
 	fired := make(chan string, 4)

@@ -57,13 +57,15 @@ func (h *timerHeap) Pop() any {
 	return t
 }
 
-// fire runs the timers that are due, and says how long to wait for the next one;
-// negative: there is none.
+// fire runs the timers that are due now, and says how long to wait for the next
+// one; negative: there is none. One that a timer starts and that is due at once has
+// its turn after descriptors and posted functions have had theirs.
 func (l *Loop) fire() time.Duration {
+	now := l.Now()
 	for len(l.timers) > 0 {
 		t := l.timers[0]
-		if d := t.at.Sub(l.Now()); d > 0 {
-			return d
+		if t.at.After(now) {
+			return max(t.at.Sub(l.Now()), 0)
 		}
 		heap.Pop(&l.timers)
 		t.f()
