@@ -109,3 +109,6 @@ func parseTaskStat(b []byte) (taskStat, error) {
 	}
 	return s, nil
 }
+
+// stateStopped is taskStat.state of a task that a signal has stopped.
+const stateStopped = 'T'

@@ -1,0 +1,208 @@
+package seccomp
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// eRestartSys is ERESTARTSYS (include/linux/errno.h): the kernel's signal code makes EINTR or a new call of it.
+const eRestartSys = 512
+
+// Supervisor answers the calls that a listener brings. Use [New].
+type Supervisor struct {
+	listener int
+	wake     int // eventfd: the context has ended
+	handler  Handler
+	device   atomic.Pointer[Device] // nil: none
+
+	waiting waitingCalls
+	wg      sync.WaitGroup
+
+	// The loop's own.
+	received notification
+	files    descriptors
+	memory   Memory
+	answer   response
+}
+
+// New returns a Supervisor for the listener of a process that [Start] has started, which is the Supervisor's from then
+// on. Until [Supervisor.SetDevice] the kernel does all calls.
+func New(p *Process, h Handler) (*Supervisor, error) {
+	if p.listener < 0 {
+		return nil, errors.New("the process has a supervisor already")
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	s := &Supervisor{listener: p.listener, wake: wake, handler: h}
+	p.listener = -1
+	// The kernel then wakes the supervisor on the processor that the program is leaving, and the reverse. Without it (before
+	// Linux 6.6) an answer takes a few microseconds more.
+	_, _, _ = unix.RawSyscall(unix.SYS_IOCTL, uintptr(s.listener), notifSetFlags, notifSyncWake)
+	return s, nil
+}
+
+// SetDevice makes d the tty whose calls the Handler gets, instead of the one before. It may be called at any time.
+func (s *Supervisor) SetDevice(d Device) { s.device.Store(&d) }
+
+// Run answers calls until the last filtered task is gone, or ctx ends, and returns nil. It waits for what it has called.
+// Afterwards every filtered call of tasks that are left fails with ENOSYS. It may be called once.
+func (s *Supervisor) Run(ctx context.Context) error {
+	calls, cancel := context.WithCancelCause(ctx)
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_, _ = unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	})
+	done := make(chan error)
+	go func() {
+		// Not unlocked: SYNC_WAKE_UP has moved the thread about, and it ends with the goroutine.
+		runtime.LockOSThread()
+		done <- s.loop(calls)
+	}()
+	err := <-done
+	cancel(ErrGone)
+	s.wg.Wait()
+	if !stop() {
+		<-woken
+	}
+	return errors.Join(err, os.NewSyscallError("close", unix.Close(s.listener)), os.NewSyscallError("close", unix.Close(s.wake)))
+}
+
+func (s *Supervisor) loop(ctx context.Context) error {
+	fds := [...]unix.PollFd{
+		{Fd: int32(s.listener), Events: unix.POLLIN},
+		{Fd: int32(s.wake), Events: unix.POLLIN},
+	}
+	for {
+		if _, err := unix.Poll(fds[:], -1); err != nil {
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			return os.NewSyscallError("poll", err)
+		}
+		switch {
+		case fds[1].Revents != 0:
+			return nil
+		case fds[0].Revents&unix.POLLIN != 0:
+			if err := s.serve(ctx); err != nil {
+				return err
+			}
+		case fds[0].Revents != 0: // POLLHUP: nobody is left to be answered, and to receive would be to wait for ever
+			return nil
+		}
+	}
+}
+
+// serve answers one notification, or has it answered.
+func (s *Supervisor) serve(ctx context.Context) error {
+	n := &s.received
+	switch errno := receive(s.listener, n); errno {
+	case 0:
+	case unix.ENOENT, unix.EINTR:
+		return nil // the task was killed meanwhile
+	default:
+		return os.NewSyscallError("SECCOMP_IOCTL_NOTIF_RECV", errno)
+	}
+	c, ok := s.ours(n)
+	if !ok {
+		s.continueNow(n.id)
+		return nil
+	}
+	switch s.handler.Decide(c) {
+	case Now:
+		s.memory = Memory{listener: s.listener, id: n.id, tid: c.TID}
+		value, errno := s.handler.Do(ctx, c, &s.memory)
+		if s.memory.denied {
+			s.continueNow(n.id)
+			return nil
+		}
+		s.answer = reply(n.id, value, errno)
+		send(s.listener, &s.answer)
+	case Later:
+		s.later(ctx, n.id, c)
+	case Continue:
+		s.continueNow(n.id)
+	default:
+		s.continueNow(n.id)
+	}
+	return nil
+}
+
+// ours returns the call that a notification tells of, if it is on the supervisor's tty.
+func (s *Supervisor) ours(n *notification) (Call, bool) {
+	tty := s.device.Load()
+	arch, known := archOf(n.audit, n.nr)
+	fd := uint32(n.args[0]) // as the kernel takes it
+	if tty == nil || !known || n.tid == 0 || fd > math.MaxInt32 {
+		return Call{}, false
+	}
+	c := Call{Arch: arch, Request: uint32(n.args[1]), Arg: n.args[2], FD: int(fd), TID: int(n.tid)}
+	if arch.Is32() {
+		c.Arg = uint64(uint32(c.Arg))
+	}
+	d, ok := s.files.device(c.TID, c.FD)
+	// What was looked at may be another task's, if this one was killed.
+	return c, ok && d == *tty && valid(s.listener, &n.id)
+}
+
+// continueNow has the kernel do a call.
+func (s *Supervisor) continueNow(id uint64) {
+	s.answer = response{id: id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	send(s.listener, &s.answer)
+}
+
+// later has a call answered in a goroutine.
+func (s *Supervisor) later(ctx context.Context, id uint64, c Call) {
+	w := &waitingCall{Call: c, memory: Memory{listener: s.listener, id: id, tid: c.TID}}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	ok, watch := s.waiting.add(w)
+	if !ok {
+		w.cancel(nil)
+		s.answer = reply(id, 0, uint16(unix.EAGAIN))
+		send(s.listener, &s.answer)
+		return
+	}
+	if watch {
+		s.wg.Go(func() { s.waiting.watch(ctx) })
+	}
+	s.wg.Go(func() { s.do(w) })
+}
+
+// do answers a call that may take its time.
+func (s *Supervisor) do(w *waitingCall) {
+	value, errno := s.handler.Do(w.ctx, w.Call, &w.memory)
+	interrupted := errors.Is(context.Cause(w.ctx), ErrSignal)
+	s.waiting.remove(w)
+	w.cancel(nil)
+	r := reply(w.memory.id, value, errno)
+	switch {
+	case w.memory.denied:
+		r = response{id: w.memory.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	case errno == uint16(unix.EINTR) && interrupted && s.handler.Restart(w.Call):
+		r = response{id: w.memory.id, errno: -eRestartSys}
+	}
+	send(s.listener, &r)
+}
+
+// maxErrno is the last error number that a program may see: those from 512 on are the kernel's own.
+const maxErrno = eRestartSys - 1
+
+func reply(id uint64, value int64, errno uint16) response {
+	switch {
+	case errno == 0:
+		return response{id: id, val: value}
+	case errno > maxErrno:
+		return response{id: id, errno: -int32(unix.EINTR)}
+	default:
+		return response{id: id, errno: -int32(errno)}
+	}
+}

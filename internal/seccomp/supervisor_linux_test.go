@@ -1,0 +1,261 @@
+package seccomp
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func exited(t *testing.T, st unix.WaitStatus, code int) {
+	t.Helper()
+	if !st.Exited() || st.ExitStatus() != code {
+		t.Errorf("the program's status is %#x, want exit %d", st, code)
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-static"}, {"-m32"}} {
+		t.Run(fmt.Sprint(flags), func(t *testing.T) {
+			program, tty := build(t, flags...), pty(t)
+			r := start(t, tty, newFake(), program, "lines", tty)
+			r.expect("lines ret=0 errno=0 handled=0")
+			r.expect("value=0x1a6")
+			exited(t, r.wait(), 0)
+		})
+	}
+}
+
+// Another tty's calls are the kernel's, which knows no TIOCMGET on a pseudo-terminal.
+func TestOthersAreLeftAlone(t *testing.T) {
+	program, tty, another := build(t), pty(t), pty(t)
+	r := start(t, tty, newFake(), program, "lines", another)
+	r.expect("lines ret=-1 errno=25 handled=0") // ENOTTY
+	r.line()
+	exited(t, r.wait(), 0)
+}
+
+func TestNoDevice(t *testing.T) {
+	program, tty := build(t), pty(t)
+	r := start(t, "", newFake(), program, "lines", tty)
+	r.expect("lines ret=-1 errno=25 handled=0")
+	r.line()
+	exited(t, r.wait(), 0)
+}
+
+func TestFaults(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-m32"}} {
+		t.Run(fmt.Sprint(flags), func(t *testing.T) {
+			program, tty := build(t, flags...), pty(t)
+			h := newFake()
+			r := start(t, tty, h, program, "faults", tty)
+			for _, what := range []string{"null", "low", "high", "readonly", "split", "setnull", "setsplit"} {
+				r.expect(what + " ret=-1 errno=14 handled=0") // EFAULT
+			}
+			r.expect("edge ret=0 errno=0 handled=0")
+			exited(t, r.wait(), 0)
+			if n := h.sets.Load(); n != 0 {
+				t.Errorf("%d sets of what cannot be read", n)
+			}
+		})
+	}
+}
+
+// Every call is done once or not at all, and the program knows which. What a signal interrupts is a call that the
+// supervisor has not received yet: without SA_RESTART that is EINTR, with it the call comes again.
+func TestStorm(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
+	for _, inline := range []bool{true, false} {
+		for _, how := range []string{"plain", "restart"} {
+			t.Run(fmt.Sprintf("%s inline %v", how, inline), func(t *testing.T) {
+				program, tty := build(t), pty(t)
+				h := newFake()
+				h.inline = inline
+				r := start(t, tty, h, program, "storm", tty, fmt.Sprint(n, how))
+				var interrupted, failed, sum, handled int64
+				if _, err := fmt.Sscanf(r.line(), "interrupted=%d failed=%d sum=%d handled=%d", &interrupted, &failed, &sum, &handled); err != nil {
+					t.Fatal(err)
+				}
+				exited(t, r.wait(), 0)
+				t.Logf("%d signals, %d calls interrupted", handled, interrupted)
+				if failed != 0 || h.sets.Load() != int64(n)-interrupted || h.sum.Load() != sum {
+					t.Errorf("%d failed, %d were interrupted, of sum %d; %d were done, of sum %d",
+						failed, interrupted, sum, h.sets.Load(), h.sum.Load())
+				}
+				if how == "restart" && interrupted != 0 {
+					t.Errorf("%d calls were interrupted in spite of SA_RESTART", interrupted)
+				}
+				if handled < 100 {
+					t.Errorf("only %d signals came", handled)
+				}
+			})
+		}
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	program, tty := build(t), pty(t)
+	r := start(t, tty, newFake(), program, "crowd", tty, "200")
+	r.expect("bad=0")
+	exited(t, r.wait(), 0)
+}
+
+// A tty can take another's place while a program runs, and then the first is nobody's.
+func TestSetDevice(t *testing.T) {
+	program, first, second := build(t), pty(t), pty(t)
+	h := newFake()
+	r := start(t, first, h, program, "wait", first)
+	r.waits()
+	d, err := DeviceOf(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.super.SetDevice(d)
+	h.release <- struct{}{}
+	r.expect("wait ret=0 errno=0 handled=0")
+	exited(t, r.wait(), 0)
+}
+
+func TestSignals(t *testing.T) {
+	thread := func(c Call) error { return unix.Tgkill(tgid(t, c.TID), c.TID, unix.SIGUSR1) }
+	process := func(c Call) error { return unix.Kill(tgid(t, c.TID), unix.SIGUSR1) }
+	for _, c := range []struct {
+		how     string
+		restart bool // as the Handler says
+		send    func(Call) error
+		again   bool // the call comes again
+		want    string
+	}{
+		{"plain", true, process, false, "wait ret=-1 errno=4 handled=1"},
+		{"plain", true, thread, false, "wait ret=-1 errno=4 handled=1"},
+		{"restart", true, process, true, "wait ret=0 errno=0 handled=1"},
+		{"restart", true, thread, true, "wait ret=0 errno=0 handled=1"},
+		{"restart", false, process, false, "wait ret=-1 errno=4 handled=1"},
+		{"threads plain", true, thread, false, "wait ret=-1 errno=4 handled=1"},
+		{"threads restart", true, thread, true, "wait ret=0 errno=0 handled=1"},
+	} {
+		t.Run(fmt.Sprintf("%s %v", c.how, c.again), func(t *testing.T) {
+			program, tty := build(t), pty(t)
+			h := newFake()
+			h.restart = c.restart
+			r := start(t, tty, h, program, "wait", tty, c.how)
+			if err := c.send(r.waits()); err != nil {
+				t.Fatal(err)
+			}
+			if c.again {
+				r.waits()
+				h.release <- struct{}{}
+			}
+			r.expect(c.want)
+			exited(t, r.wait(), 0)
+			if len(h.causes) != 1 || !errors.Is(h.causes[0], ErrSignal) {
+				t.Errorf("contexts have ended because of %v", h.causes)
+			}
+		})
+	}
+}
+
+// Signals that the thread need not take do not end its call: those that are blocked or ignored, and those that another
+// thread could take.
+func TestSignalsThatDoNotInterrupt(t *testing.T) {
+	for how, want := range map[string]string{
+		"block":   "wait ret=0 errno=0 handled=0",
+		"ignore":  "wait ret=0 errno=0 handled=0",
+		"threads": "wait ret=0 errno=0 handled=1",
+	} {
+		t.Run(how, func(t *testing.T) {
+			program, tty := build(t), pty(t)
+			h := newFake()
+			h.restart = true
+			r := start(t, tty, h, program, "wait", tty, how)
+			c := r.waits()
+			if err := unix.Kill(tgid(t, c.TID), unix.SIGUSR1); err != nil {
+				t.Fatal(err)
+			}
+			w := r.onlyWaiting()
+			if err := w.look(); err != nil {
+				t.Errorf("the call is ended: %v", err)
+			}
+			h.release <- struct{}{}
+			r.expect(want)
+			exited(t, r.wait(), 0)
+			if len(h.causes) != 0 {
+				t.Errorf("contexts have ended because of %v", h.causes)
+			}
+		})
+	}
+}
+
+// onlyWaiting returns the one call that waits.
+func (r *run) onlyWaiting() *waitingCall {
+	r.t.Helper()
+	r.super.waiting.mu.Lock()
+	defer r.super.waiting.mu.Unlock()
+	if len(r.super.waiting.all) != 1 {
+		r.t.Fatalf("%d calls wait", len(r.super.waiting.all))
+	}
+	for w := range r.super.waiting.all {
+		return w
+	}
+	return nil
+}
+
+func tgid(t *testing.T, tid int) int {
+	t.Helper()
+	s, err := readTaskStatus(tid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.tgid
+}
+
+// Killed while it waits: the call's context ends, and nothing is left (TestMain looks for goroutines).
+func TestKilled(t *testing.T) {
+	program, tty := build(t), pty(t)
+	h := newFake()
+	r := start(t, tty, h, program, "wait", tty)
+	r.waits()
+	if err := unix.Kill(r.process.PID(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.wait(); !st.Signaled() || st.Signal() != unix.SIGKILL {
+		t.Errorf("status %#x", st)
+	}
+	if len(h.causes) != 1 || !errors.Is(h.causes[0], ErrGone) {
+		t.Errorf("contexts have ended because of %v", h.causes)
+	}
+}
+
+// The descriptor is closed while the call waits: the call goes on, as it does in a driver.
+func TestClosedDuringCall(t *testing.T) {
+	program, tty := build(t), pty(t)
+	h := newFake()
+	r := start(t, tty, h, program, "wait", tty, "closer")
+	r.waits()
+	if _, err := r.in.Write([]byte{'x'}); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("close ret=0 errno=0 handled=0")
+	h.release <- struct{}{}
+	r.expect("wait ret=0 errno=0 handled=0")
+	exited(t, r.wait(), 0)
+}
+
+// Run's end leaves nothing behind, also while calls wait.
+func TestContextEnds(t *testing.T) {
+	program, tty := build(t), pty(t)
+	h := newFake()
+	r := start(t, tty, h, program, "wait", tty)
+	r.waits()
+	r.stop()
+	if err := <-r.over; err != nil {
+		t.Fatal(err)
+	}
+	r.expect("wait ret=-1 errno=4 handled=0")
+	r.over <- nil
+	exited(t, r.wait(), 0)
+}
