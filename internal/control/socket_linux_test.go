@@ -1,0 +1,329 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func ours(dir string) Socket { return Socket{RunDir: dir, Name: "tty", UID: -1, GID: -1, Mode: 0o660} }
+
+// leave makes a socket that nobody listens on, as a killed vcomd leaves it.
+func leave(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestListen: what is in the way is replaced only if it is a socket that nobody
+// listens on.
+func TestListen(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		there func(t *testing.T, path string)
+		says  string // empty: it is replaced
+		kind  error
+	}{
+		{name: "nothing"},
+		{name: "stale", there: leave},
+		{name: "a file", there: func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, says: "something else is there"},
+		{name: "a link to a stale one", there: func(t *testing.T, path string) {
+			t.Helper()
+			leave(t, filepath.Join(filepath.Dir(path), "other"))
+			if err := os.Symlink("other", path); err != nil {
+				t.Fatal(err)
+			}
+		}, says: "something else is there"},
+		{name: "a live one", there: func(t *testing.T, path string) {
+			t.Helper()
+			ln, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = ln.Close() })
+		}, says: "the name is taken by process " + strconv.Itoa(os.Getpid()) + "; choose another with --name", kind: ErrNameTaken},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := shortDir(t)
+			path := SocketPath(dir, "tty")
+			if c.there != nil {
+				c.there(t, path)
+			}
+			before, _ := os.Lstat(path)
+			l, err := ours(dir).listen(t.Context())
+			if c.says == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(l.Close(), l.Close()); err != nil {
+					t.Error(err)
+				}
+				if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("after the end: %v", err)
+				}
+				return
+			}
+			if err == nil {
+				_ = l.Close()
+				t.Fatal("it was replaced")
+			}
+			socket, ok := errors.AsType[*SocketError](err)
+			if !ok || !strings.Contains(err.Error(), c.says) || !errors.Is(err, socket.Kind) && socket.Kind != nil || !errors.Is(socket.Kind, c.kind) {
+				t.Errorf("%v, want %q and %v", err, c.says, c.kind)
+			}
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+				t.Errorf("what was there is not there any more: %v", err)
+			}
+		})
+	}
+}
+
+// shortDir is for sockets that a test makes with an address of its own.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "control-") //nolint:usetesting // t.TempDir is too long for an address
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// TestLongPath: an address has 107 bytes, a path may have more.
+func TestLongPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 40), "run")
+	s := ours(dir)
+	s.Name = strings.Repeat("n", 200)
+	l, err := s.listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := dial(t.Context(), SocketPath(dir, s.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Name = strings.Repeat("n", 300)
+	if l, err = s.listen(t.Context()); err == nil {
+		_ = l.Close()
+		t.Error("a name of 300 bytes is none")
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "lock")); err != nil || len(left) > 0 {
+		t.Errorf("left in the locked directory: %v, %v", left, err)
+	}
+}
+
+// TestPermissions: as the tty's.
+func TestPermissions(t *testing.T) {
+	for _, c := range []struct {
+		tty  fs.FileMode
+		gid  int
+		want fs.FileMode
+	}{
+		{0o600, -1, 0o600}, {0o660, -1, 0o660}, {0o666, -1, 0o660}, {0o640, -1, 0o600}, {0o660, 20, 0o660},
+	} {
+		if c.gid >= 0 && os.Geteuid() != 0 {
+			continue
+		}
+		dir := t.TempDir()
+		l, err := Socket{RunDir: dir, Name: "tty", UID: -1, GID: c.gid, Mode: c.tty}.listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(SocketPath(dir, "tty"), &st); err != nil {
+			t.Fatal(err)
+		}
+		if got := fs.FileMode(st.Mode & 0o777); got != c.want {
+			t.Errorf("tty %v: the socket has %v, want %v", c.tty, got, c.want)
+		}
+		if c.gid >= 0 && int(st.Gid) != c.gid {
+			t.Errorf("group %d, want %d", st.Gid, c.gid)
+		}
+		_ = l.Close()
+	}
+}
+
+// TestOneOfManyListens: of many that find a stale socket at once, exactly one gets
+// the name, and it can be reached.
+func TestOneOfManyListens(t *testing.T) {
+	for range 20 {
+		dir := shortDir(t)
+		leave(t, SocketPath(dir, "tty"))
+		const many = 8
+		listeners := make([]*listener, many)
+		var wg sync.WaitGroup
+		for i := range many {
+			wg.Go(func() {
+				l, err := ours(dir).listen(context.Background())
+				if err != nil && !errors.Is(err, ErrNameTaken) {
+					t.Error(err)
+				}
+				listeners[i] = l
+			})
+		}
+		wg.Wait()
+		n := 0
+		for _, l := range listeners {
+			if l == nil {
+				continue
+			}
+			n++
+			c, err := dial(t.Context(), SocketPath(dir, "tty"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if n != 1 {
+			t.Fatalf("%d got the name, want 1", n)
+		}
+	}
+}
+
+// TestAnothersSocketIsLeftAlone at the end.
+func TestAnothersSocketIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	first, err := ours(dir).listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(SocketPath(dir, "tty")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := ours(dir).listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	c, err := dial(t.Context(), SocketPath(dir, "tty"))
+	if err != nil {
+		t.Fatalf("the second socket: %v", err)
+	}
+	_ = c.Close()
+}
+
+// TestUnsafeDirectories are refused.
+func TestUnsafeDirectories(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		run, lock fs.FileMode
+		says      string
+	}{
+		{"others may write", 0o777, 0, "writable by others"},
+		{"a lock that others may read", 0o755, 0o755, "others could change"},
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		for path, mode := range map[string]fs.FileMode{dir: c.run, filepath.Join(dir, "lock"): c.lock} {
+			if mode == 0 {
+				continue
+			}
+			if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, mode)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := ours(dir).listen(t.Context())
+		if err == nil {
+			_ = l.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestClientFinds: nothing where there is nothing, and what is dead is passed
+// over.
+func TestClientFinds(t *testing.T) {
+	dir := shortDir(t)
+	client := Client{RunDirs: []string{filepath.Join(dir, "none"), dir}}
+	if found, failed := client.All(t.Context()); len(found)+len(failed) > 0 {
+		t.Errorf("found %v, %v", found, failed)
+	}
+	leave(t, SocketPath(dir, "stale"))
+	if err := os.WriteFile(SocketPath(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if found, failed := client.All(t.Context()); len(found)+len(failed) > 0 {
+		t.Errorf("found %v, %v", found, failed)
+	}
+	_, err := client.Find(t.Context(), "tty")
+	if !errors.Is(err, ErrNoPort) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v, want where it was looked", err)
+	}
+}
+
+// TestOtherServers: what answers otherwise, or not, is told, and all others are
+// still found.
+func TestOtherServers(t *testing.T) {
+	r := newRig(t)
+	for _, c := range []struct {
+		name, answer, says string
+	}{
+		{"newer", "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + `{"version":2}`, "it speaks version 2, and this program version 1"},
+		{"older", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "it does not answer like a vcomd"},
+		{"another program", "SSH-2.0-OpenSSH\r\n", "malformed HTTP"},
+		{"one that hangs up", "", "EOF"},
+	} {
+		l, err := Socket{RunDir: r.dir, Name: "other", UID: -1, GID: -1, Mode: 0o600}.listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					_, _ = conn.Write([]byte(c.answer))
+				}
+				_ = conn.Close()
+			}
+		})
+		found, failed := r.client().All(t.Context())
+		if len(found) != 1 || found[0].Port.Name != "tty" {
+			t.Errorf("%s: found %v", c.name, found)
+		}
+		if len(failed) != 1 || !strings.Contains(failed[0].Error(), c.says) || !strings.Contains(failed[0].Error(), SocketPath(r.dir, "other")) {
+			t.Errorf("%s: %v, want %q", c.name, failed, c.says)
+		}
+		_ = l.Close()
+		wg.Wait()
+	}
+}
