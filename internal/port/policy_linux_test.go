@@ -125,6 +125,43 @@ func TestDCDHangup(t *testing.T) {
 	}
 }
 
+// TestDCDDropsDuringAnOutage: a carrier that was there before and is not after an
+// outage has dropped, too; who opens the port then finds none and is left alone.
+func TestDCDDropsDuringAnOutage(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) { cfg.DCDHangup, cfg.Connect = true, ConnectAlways })
+	r.uart.SetModem(comport.ModemDCD | comport.ModemCTS)
+	modem := func(r *rig) bool {
+		f := r.program()
+		r.eventually("the connection", func() bool { return r.status().Up })
+		r.eventually("the modem lines", func() bool { return r.status().ModemState != 0 })
+		r.control(f, func(fd int) error {
+			tio, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+			if err != nil {
+				return err
+			}
+			tio.Cflag &^= unix.CLOCAL
+			return unix.IoctlSetTermios(fd, unix.TCSETS2, tio)
+		})
+		connected := len(r.of(KindConnected))
+		r.do(func() { // no try to connect meanwhile
+			r.server.Disconnect()
+			r.uart.SetModem(comport.ModemCTS)
+		})
+		r.eventually("the connection is back", func() bool { return len(r.of(KindConnected)) > connected })
+		r.eventually("the modem lines", func() bool { return r.status().ModemState == comport.ModemCTS })
+		return r.ended(f)
+	}
+	r.eventually("carrier", func() bool { return r.status().ModemState&comport.ModemDCD != 0 })
+	if !modem(r) {
+		// The tty that was replaced is closed a moment later.
+		r.eventually("the program's tty is hung up", func() bool { return len(r.of(KindHungUp)) == 1 })
+	}
+	modem(r)
+	if n := len(r.of(KindHungUp)); n != 1 {
+		t.Errorf("%d hang-ups, want 1: the second program found no carrier", n)
+	}
+}
+
 // TestLines: what DTR and RTS are told at open and close.
 func TestLines(t *testing.T) {
 	const dtrOn, dtrOff, rtsOn, rtsOff = comport.ControlDTROn, comport.ControlDTROff, comport.ControlRTSOn, comport.ControlRTSOff

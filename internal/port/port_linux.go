@@ -34,6 +34,7 @@ type Port struct {
 	left       int          // bytes that the last program to go left in the tty
 	termios    unix.Termios // the last ones observed or shown
 	modem      comport.ModemState
+	carried    bool         // DCD was up when the connection was lost, and nothing was said of it since
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
 	retired    []*terminal  // replaced, and not closed yet
@@ -287,6 +288,7 @@ func (p *Port) rearm() {
 // was noticed by, if there was one.
 func (p *Port) opened(st pty.Status) {
 	p.open = true
+	p.carried = false // it was not this program's carrier
 	stop(&p.closeTimer)
 	p.tty.unpark()
 	p.bridge.Opened()

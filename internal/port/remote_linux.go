@@ -109,6 +109,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 		p.since = p.loop.Now()
 	}
 	p.bridge.LinkLost()
+	p.carried = retry >= 0 && (p.carried || p.modem&comport.ModemDCD != 0)
 	p.modem = 0
 	stop(&p.calmTimer)
 	err = p.greeting.explain(&p.cfg, err)
@@ -183,13 +184,17 @@ func (h *handler) Event(ev rfc2217client.Event) {
 func (p *Port) modemState(told comport.ModemState) {
 	before, now := p.modem, told&comport.ModemLevels
 	p.count(before, now, told)
-	if now == before {
-		return
+	carried := before
+	if p.carried {
+		p.carried = false
+		carried |= comport.ModemDCD
 	}
-	p.emit(Event{Kind: KindModemState, Old: before.String(), New: now.String()})
-	p.modem = now
-	p.changed()
-	p.carrier(before, now)
+	if now != before {
+		p.emit(Event{Kind: KindModemState, Old: before.String(), New: now.String()})
+		p.modem = now
+		p.changed()
+	}
+	p.carrier(carried, now)
 }
 
 // reported compares what the server said with what was asked.
