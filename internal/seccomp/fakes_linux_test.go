@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ func TestMain(m *testing.M) {
 	MaybeChild()
 	if how := os.Getenv(superviseVariable); how != "" {
 		os.Exit(supervise(how))
+	}
+	if how := os.Getenv(askVariable); how != "" {
+		os.Exit(ask(how))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -286,6 +290,96 @@ func (r *run) waits() Call {
 	}
 }
 
-const superviseVariable = "VCOMD_SECCOMP_TEST"
+// superviseVariable makes another vcomd run of the test binary: it supervises the program in its arguments, and its value is
+// the tty. The status is a shell's.
+const superviseVariable = "VCOMD_SECCOMP_TEST_TTY"
 
-func supervise(string) int { return 0 }
+// askVariable makes a program of it that asks for the lines of a tty, from several threads.
+const askVariable = "VCOMD_SECCOMP_TEST_ASK"
+
+// superviseFailed is the status when the program was not started.
+const superviseFailed = 125
+
+func supervise(tty string) int {
+	os.Unsetenv(superviseVariable)
+	o := Options{Argv: os.Args[1:], Env: os.Environ(), Requests: fakeRequests, Adopt: true}
+	if o.Argv[0] == "-keep-privileges" {
+		o.KeepPrivileges, o.Argv = true, o.Argv[1:]
+	}
+	p, err := Start(o)
+	if err != nil {
+		fmt.Println("start:", err)
+		return superviseFailed
+	}
+	s, err := New(p, newFake())
+	if err != nil {
+		fmt.Println("new:", err)
+		return superviseFailed
+	}
+	if d, err := DeviceOf(tty); err == nil {
+		s.SetDevice(d)
+	}
+	done := make(chan error)
+	go func() { done <- s.Run(context.Background()) }()
+	st, err := p.Wait(context.Background())
+	if err := errors.Join(err, <-done); err != nil {
+		fmt.Println("supervise:", err)
+		return superviseFailed
+	}
+	if st.Signaled() {
+		return 128 + int(st.Signal())
+	}
+	return st.ExitStatus()
+}
+
+// ask is a Go program whose threads all ask for the lines, and get them.
+func ask(tty string) int {
+	fd, err := unix.Open(tty, unix.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	var wrong atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				if v, err := unix.IoctlGetInt(fd, unix.TIOCMGET); err != nil || v != fakeLines {
+					wrong.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	fmt.Println("wrong", wrong.Load())
+	return 0
+}
+
+// supervisor returns a command that supervises a program in a process of its own.
+func supervisor(t *testing.T, tty string, argv ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self, argv...)
+	cmd.Env = append(os.Environ(), superviseVariable+"="+tty)
+	// A session of its own: no terminal, and no shell that controls jobs.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+// output runs it and returns what it says and its status.
+func output(t *testing.T, cmd *exec.Cmd) (string, int) {
+	t.Helper()
+	b, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return string(b), exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), 0
+}

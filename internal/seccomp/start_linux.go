@@ -85,7 +85,7 @@ func lookPath(name string) (string, error) {
 	switch {
 	case err == nil, errors.Is(err, exec.ErrDot):
 		return path, nil
-	case errors.Is(err, os.ErrPermission):
+	case errors.Is(err, os.ErrPermission), errors.Is(err, unix.EISDIR):
 		return "", fmt.Errorf("%w: %w", ErrNotExecutable, err)
 	default:
 		return "", fmt.Errorf("%w: %w", ErrNotFound, err)
