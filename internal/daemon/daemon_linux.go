@@ -97,7 +97,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		supervisors = runlink.NewServer(p, loop.Post, pc.OnLoss == port.OnLossHangup)
 		closers = append(closers, func() error {
 			err := p.Close()
-			logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
+			if events.ready { // else nobody knows of it
+				logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
+			}
 			return err
 		})
 		ctl.Add(pc.Name, p)
