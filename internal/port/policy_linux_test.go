@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -369,6 +370,27 @@ func TestPortInUseIsCountedOnce(t *testing.T) {
 		if n := r.status().DroppedBanner; n != uint64(len(told)) {
 			t.Errorf("drop %v: %d bytes are counted, want %d", drop, n, len(told))
 		}
+	}
+}
+
+// TestDrainIsTooShort: what a slow line does not carry in time is dropped, and the
+// server that is well is not blamed for it.
+func TestDrainIsTooShort(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+		cfg.Pace, cfg.Drain = true, 50*time.Millisecond
+		cfg.Line = comport.State{BaudRate: 300, DataSize: 8, Parity: comport.ParityNone, StopSize: comport.StopSize1}
+	})
+	f := r.program()
+	r.await(KindConnected)
+	if _, err := f.Write(make([]byte, 300)); err != nil { // ten seconds
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.await(KindStopped)
+	if told := r.of(KindDropped); len(told) != 1 || !strings.Contains(told[0].Text, "--drain") {
+		t.Errorf("told %v", told)
 	}
 }
 

@@ -362,7 +362,11 @@ func (p *Port) endConnection() {
 		p.closeTimer = p.loop.AfterFunc(p.cfg.Drain/drainTries, p.endConnection)
 		return
 	}
-	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was closed and the access server cannot be reached")
+	why := "bytes were never sent: the port was closed and the access server cannot be reached"
+	if p.client.Up() {
+		why = "bytes were never sent: the port was closed and they would take longer than --drain"
+	}
+	p.dropped(p.bridge.DropUnsent(), why)
 	p.client.Stop()
 }
 
