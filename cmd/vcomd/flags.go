@@ -71,8 +71,8 @@ func (s *portFlags) flags() []cli.Flag {
 		text(&p.Owner, "owner", "", "`USER` who owns the tty"),
 		text(&p.Group, "group", "dialout for root", "`GROUP` of the tty"),
 		text(&p.Mode, "mode", "0660 for root, else 0600", "`PERMISSIONS` of the tty, in octal"),
-		text(&p.Name, "name", "the link's last part", "`NAME` of the port in logs"),
-		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks"),
+		text(&p.Name, "name", "the link's last part", "`NAME` of the port in logs, and of its socket"),
+		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks and sockets"),
 		text(&s.logLevel, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error"),
 		text(&s.trace, "trace", "", "append all data and commands, decoded, to `FILE`"),
 	}, append(policyFlags(&p.Policy), transportFlags(&p.Transport)...)...)

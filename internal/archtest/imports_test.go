@@ -88,6 +88,7 @@ func TestForbiddenDependencies(t *testing.T) {
 		{"internal/evloop", []string{"pty", "rfc2217client", "rfc2217client/telnet", "rfc2217client/comport", "termiosmirror"}},
 		{"internal/port", []string{"internal/config", "internal/daemon", "rfc2217client/rfc2217test"}},
 		{"internal/config", []string{"internal/daemon"}},
+		{"internal/control", []string{"internal/config", "internal/daemon", "rfc2217client/rfc2217test"}},
 	} {
 		p, ok := all[c.path]
 		if !ok {

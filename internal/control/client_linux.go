@@ -40,7 +40,7 @@ const (
 	maxAnswer     = 4 << 20 // bytes
 )
 
-// ErrNoPort: there is none of that name.
+// ErrNoPort says that there is none of that name.
 var ErrNoPort = errors.New("there is no such port")
 
 // All asks every vcomd for its ports, which come in the order of their sockets'
@@ -149,8 +149,8 @@ func (c Client) Set(ctx context.Context, f Found, operations []Operation) (done 
 	return r.Results, err
 }
 
-// SocketFailure says that a vcomd could not be asked.
-type SocketFailure struct {
+// AskError says that a vcomd could not be asked.
+type AskError struct {
 	Path  string
 	Found string // what happened
 	Fix   string // what to do next
@@ -158,12 +158,12 @@ type SocketFailure struct {
 }
 
 // Error implements error.
-func (e *SocketFailure) Error() string {
+func (e *AskError) Error() string {
 	return fmt.Sprintf("cannot ask the vcomd at %s: %s; %s", Escape(e.Path), e.Found, e.Fix)
 }
 
 // Unwrap returns the cause.
-func (e *SocketFailure) Unwrap() error { return e.Err }
+func (e *AskError) Unwrap() error { return e.Err }
 
 // ask makes one request. A Reply.Error becomes the error.
 func ask(ctx context.Context, socket, method, path string, body []byte) (r Reply, err error) {
@@ -185,7 +185,7 @@ func ask(ctx context.Context, socket, method, path string, body []byte) (r Reply
 		return r, askFailed(socket, err)
 	}
 	if r, err = decodeReply(text); err != nil {
-		return Reply{}, &SocketFailure{socket, err.Error(), "use the vcomd that serves the port", err}
+		return Reply{}, &AskError{socket, err.Error(), "use the vcomd that serves the port", err}
 	}
 	if r.Error != nil {
 		return r, r.Error
@@ -206,7 +206,7 @@ func decodeReply(text []byte) (r Reply, err error) {
 }
 
 func askFailed(socket string, err error) error {
-	f := &SocketFailure{Path: socket, Found: err.Error(), Fix: "see whether it is well", Err: err}
+	f := &AskError{Path: socket, Found: err.Error(), Fix: "see whether it is well", Err: err}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		f.Found, f.Fix = "permission denied", "only "+permitted(socket)+" may"

@@ -122,7 +122,8 @@ func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action)
 			return
 		case errors.Is(plain, port.ErrNotConnected):
 			state = StateStored
-		case plain != nil && !(errors.Is(plain, port.ErrTelnet) && (a.breakFor != 0 || a.breakOn != 0)):
+		case errors.Is(plain, port.ErrTelnet) && (a.breakFor != 0 || a.breakOn != 0):
+		case plain != nil:
 			err = cannot(o, plain)
 			return
 		}

@@ -24,8 +24,10 @@ func TestStatus(t *testing.T) {
 		s := &r.port.status
 		s.TTY, s.Remote, s.Links, s.Overlay = "/dev/pts/7", "host:2217", []string{"/dev/ttyGPS"}, "/dev/ttyS0"
 		s.Open, s.Up, s.Since = true, true, since
-		s.Wanted = comport.State{BaudRate: 9600, DataSize: 7, Parity: comport.ParityEven, StopSize: 1, Outbound: comport.ControlFlowXonXoff,
-			Inbound: comport.ControlInboundNone, DTR: comport.ControlDTROff}
+		s.Wanted = comport.State{
+			BaudRate: 9600, DataSize: 7, Parity: comport.ParityEven, StopSize: 1,
+			Outbound: comport.ControlFlowXonXoff, Inbound: comport.ControlInboundNone, DTR: comport.ControlDTROff,
+		}
 		s.Reported = comport.State{BaudRate: 4800, DTR: comport.ControlDTROn, RTS: comport.ControlRTSOn}
 		s.Bytes.FromProgram, s.Bytes.DroppedStale, s.Client.Unanswered = 11, 12, 13
 		s.LastError = errors.New("it says \x1b[2J and \xff")
@@ -283,7 +285,7 @@ func TestLoopIsNotWaitedForForever(t *testing.T) {
 // more than their share, and end with the server.
 func TestManyConnections(t *testing.T) {
 	r := newRig(t)
-	var idle []net.Conn
+	idle := make([]net.Conn, 0, maxConns)
 	defer func() {
 		for _, c := range idle {
 			_ = c.Close()

@@ -17,7 +17,7 @@ import (
 	"github.com/vcomd/vcomd/pty"
 )
 
-// ErrNameTaken: another vcomd listens on the socket of this name.
+// ErrNameTaken says that another vcomd listens on the socket of this name.
 var ErrNameTaken = errors.New("the name is taken")
 
 // SocketError says in three parts why there can be no control socket. Kind is
@@ -217,7 +217,7 @@ func (s Socket) publish(ctx context.Context, dir *os.File, path string) (l *list
 	var ln net.Listener
 	err = onDescriptor(dir, func(fd int) (err error) {
 		var lc net.ListenConfig
-		ln, err = lc.Listen(ctx, "unix", filepath.Join("/proc/self/fd", strconv.Itoa(fd), filepath.Base(temporary)))
+		ln, err = lc.Listen(ctx, "unix", descriptorPath(fd)+"/"+filepath.Base(temporary))
 		return err
 	})
 	if err != nil {
@@ -255,6 +255,10 @@ func (s Socket) publish(ctx context.Context, dir *os.File, path string) (l *list
 	}
 	return l, nil
 }
+
+// descriptorPath is a short path to what a descriptor of this process is open for
+// (proc_pid_fd(5)).
+func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // withoutAddress leaves out the address of an error: it is one of /proc.
 func withoutAddress(err error) error {
@@ -309,7 +313,7 @@ func dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	var conn net.Conn
 	err = onDescriptor(f, func(fd int) (err error) {
 		d := net.Dialer{Timeout: dialTimeout}
-		conn, err = d.DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(fd))
+		conn, err = d.DialContext(ctx, "unix", descriptorPath(fd))
 		return err
 	})
 	if err != nil {

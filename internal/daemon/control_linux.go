@@ -21,21 +21,12 @@ func newControl(cfg Config, post func(func())) *control.Server {
 // logChanges writes down who has changed what, or tried to.
 func logChanges(log zerolog.Logger) func(control.Change) {
 	return func(c control.Change) {
-		line := log.Info()
+		level, text := zerolog.InfoLevel, "somebody has set something by the control socket"
 		if c.Err != nil {
-			line = log.Warn().AnErr("err", c.Err)
+			level, text = zerolog.WarnLevel, "not all that somebody asked for by the control socket was done"
 		}
-		if c.Port != "" {
-			line = line.Str("port", c.Port)
-		}
-		if c.Operations != "" {
-			line = line.Str("new", c.Operations)
-		}
-		text := "somebody has set something by the control socket"
-		if c.Err != nil {
-			text = "not all that somebody asked for by the control socket was done"
-		}
-		line.Str("event", "control").Int("pid", c.Peer.PID).Int("uid", c.Peer.UID).Msg(text)
+		log.WithLevel(level).Str("event", "control").Str("port", c.Port).Str("new", c.Operations).
+			Int("pid", c.Peer.PID).Int("uid", c.Peer.UID).AnErr("err", c.Err).Msg(text)
 	}
 }
 

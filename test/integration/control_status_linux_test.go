@@ -279,13 +279,14 @@ func TestControlClientsHinderNothing(t *testing.T) {
 	if err := os.Symlink(filepath.Join(v.runDir(), "tty.sock"), link); err != nil {
 		t.Fatal(err)
 	}
-	var idle []net.Conn
+	const clients = 100
+	idle := make([]net.Conn, 0, clients)
 	defer func() {
 		for _, c := range idle {
 			_ = c.Close()
 		}
 	}()
-	for i := range 100 {
+	for i := range clients {
 		c, err := net.Dial("unix", link)
 		if err != nil {
 			t.Fatal(err)
