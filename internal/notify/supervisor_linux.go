@@ -72,6 +72,8 @@ type Handler interface {
 	// Uncertain returns nil while SetDevice has said which tty is the
 	// supervisor's, and otherwise what is closed when it has.
 	Uncertain() <-chan struct{}
+	// Interruptible reports whether a signal ends the call.
+	Interruptible(c Call) bool
 	// Restart reports whether a real driver would let the call be called again
 	// after a signal whose handler asks for that (SA_RESTART).
 	Restart(c Call) bool
@@ -160,7 +162,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	go func() {
 		// A locked thread: the kernel wakes it on the program's processor.
 		runtime.LockOSThread()
-		done <- s.loop(ctx)
+		done <- s.loop(run)
 	}()
 	err = <-done
 	cancel()
@@ -237,7 +239,7 @@ func (s *Supervisor) later(ctx context.Context, id uint64, c Call, answer func(*
 	}
 	s.wg.Go(func() {
 		defer func() { <-s.busy }()
-		call := s.waiting.add(ctx, id, c)
+		call := s.waiting.add(ctx, id, c, s.handler.Interruptible(c))
 		defer s.waiting.remove(call)
 		answer(call)
 	})

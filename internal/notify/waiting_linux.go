@@ -26,11 +26,12 @@ type waitingCall struct {
 	tid         int
 	ctx         context.Context
 	cancel      context.CancelFunc
+	mayEnd      bool        // for a signal
 	interrupted atomic.Bool // by a signal, and not by its end
 }
 
-func (w *waiting) add(ctx context.Context, id uint64, c Call) *waitingCall {
-	call := &waitingCall{id: id, tid: c.TID}
+func (w *waiting) add(ctx context.Context, id uint64, c Call, interruptible bool) *waitingCall {
+	call := &waitingCall{id: id, tid: c.TID, mayEnd: interruptible}
 	call.ctx, call.cancel = context.WithCancel(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,7 +92,7 @@ func (w *waiting) look(alive func(id uint64) bool) int {
 		switch {
 		case !alive(c.id):
 			c.cancel()
-		case signalled(c.tid):
+		case c.mayEnd && signalled(c.tid):
 			c.interrupted.Store(true)
 			c.cancel()
 		}

@@ -118,11 +118,13 @@ var left = map[uint32]bool{tcxonc: true, tiocExcl: true, tiocNxcl: true, tiocGex
 const (
 	tcgets        = 0x5401
 	tcgeta        = 0x5405
+	tcsbrk        = 0x5409
 	tcxonc        = 0x540a
 	tiocExcl      = 0x540c
 	tiocNxcl      = 0x540d
 	tiocOutq      = 0x5411
 	tiocMget      = 0x5415
+	tcsbrkp       = 0x5425
 	tiocGsoftcar  = 0x5419
 	tiocGserial   = 0x541e
 	tiocSerGetLSR = 0x5459
@@ -190,6 +192,13 @@ func (h *handler) Do(ctx context.Context, c notify.Call, m *notify.Memory) (int6
 
 // Uncertain implements notify.Handler.
 func (h *handler) Uncertain() <-chan struct{} { return h.link.Uncertain() }
+
+// Interruptible implements notify.Handler: what waits for the line or for output to
+// leave can be interrupted, and nothing else. The rest is done, or not, before a
+// signal is looked at.
+func (h *handler) Interruptible(c notify.Call) bool {
+	return ioctl.Restarts(c.Request) || c.Request == tcsbrk || c.Request == tcsbrkp
+}
 
 // Restart implements notify.Handler.
 func (h *handler) Restart(c notify.Call) bool { return ioctl.Restarts(c.Request) }
