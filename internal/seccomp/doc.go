@@ -29,8 +29,12 @@
 // Only a signal that kills interrupts a call (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV): so what it does is done once. A call
 // that waits, TIOCMIWAIT say, ends by the supervisor's looking at /proc/TID/status every 20 ms while something waits. It is
 // answered with ERESTARTSYS, of which the kernel makes EINTR or a restart, but only if the task is certain to take the
-// signal: one that is for it alone, or any if it has no other threads. Else the number 512 would reach the program. A call
-// in one of several threads goes on waiting at a signal for the whole process, except when that stops it.
+// signal, or to find that another has: one that is for it alone, any if it has no other threads, and in a process's first
+// thread those that are sent to processes. Else the number 512 would reach the program. A call in another thread goes on at
+// a signal for the process, except when that stops it.
+//
+// A signal can interrupt a call that the supervisor has not received yet, of which nothing is done then: the call is
+// made again by the kernel, or fails with EINTR if the signal's handler was installed without SA_RESTART.
 //
 // Who cannot be looked into, a program that the user may execute but not read, say, has its calls done by the kernel: it
 // finds a plain pseudo-terminal. With ptrace_scope 1 (Yama) a supervisor without privilege may look into its descendants only,

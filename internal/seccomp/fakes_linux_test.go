@@ -238,7 +238,7 @@ func startOptions(t testing.TB, tty string, h *fake, o Options) *run {
 	return r
 }
 
-const patience = 60 * time.Second
+const patience = 20 * time.Second
 
 // wait waits for the program's end and the supervisor's, and returns the status.
 func (r *run) wait() unix.WaitStatus {
@@ -311,7 +311,9 @@ func supervise(tty string) int {
 		fmt.Println("start:", err)
 		return superviseFailed
 	}
-	s, err := New(p, newFake())
+	h := newFake()
+	h.restart = true
+	s, err := New(p, h)
 	if err != nil {
 		fmt.Println("new:", err)
 		return superviseFailed
@@ -319,6 +321,11 @@ func supervise(tty string) int {
 	if d, err := DeviceOf(tty); err == nil {
 		s.SetDevice(d)
 	}
+	go func() {
+		for range h.begun {
+			fmt.Println("waiting")
+		}
+	}()
 	done := make(chan error)
 	go func() { done <- s.Run(context.Background()) }()
 	st, err := p.Wait(context.Background())

@@ -14,6 +14,7 @@ func (s sigset) has(signal int) bool { return signal > 0 && signal <= 64 && s>>(
 // taskStatus is what /proc/TID/status tells of a task's signals (proc_pid_status(5)).
 type taskStatus struct {
 	tgid    int
+	tid     int
 	threads int    // of its process
 	pending sigset // for this task alone (SigPnd)
 	shared  sigset // for its process (ShdPnd)
@@ -22,7 +23,7 @@ type taskStatus struct {
 }
 
 // statusFields is how many fields taskStatus has.
-const statusFields = 6
+const statusFields = 7
 
 // parseTaskStatus reads /proc/TID/status. Every field must be there.
 func parseTaskStatus(b []byte) (taskStatus, error) {
@@ -38,6 +39,8 @@ func parseTaskStatus(b []byte) (taskStatus, error) {
 		switch string(key) {
 		case "Tgid":
 			s.tgid, err = strconv.Atoi(v)
+		case "Pid":
+			s.tid, err = strconv.Atoi(v)
 		case "Threads":
 			s.threads, err = strconv.Atoi(v)
 		case "SigPnd":
@@ -68,16 +71,26 @@ func parseSigset(v string, to *sigset) error {
 	return err
 }
 
+// toLeader are the signals that are sent to a process, and not to one of its threads, by terminals, timers and other
+// processes: HUP, INT, QUIT, USR1, USR2, ALRM, TERM, CONT, STOP, TSTP, TTIN, TTOU and WINCH. SIGCHLD is not among them: it is
+// for the thread that has forked. Nor are those for the thread that has used up its time.
+const toLeader sigset = 1<<(1-1) | 1<<(2-1) | 1<<(3-1) | 1<<(10-1) | 1<<(12-1) | 1<<(14-1) | 1<<(15-1) |
+	1<<(18-1) | 1<<(19-1) | 1<<(20-1) | 1<<(21-1) | 1<<(22-1) | 1<<(28-1)
+
 // interrupted reports whether the task will certainly look for a signal when its system call returns. It must be certain:
 // ERESTARTSYS is for the kernel's signal code, and if that does not run, it is the program that gets error 512.
 //
-// A signal for the task alone stays until the task takes it. One for the process could go to another thread meanwhile, so
-// it counts only where there is none. (If SIGCONT withdraws a stop signal, or the reverse, the task still looks, finds
-// nothing, and restarts its call.)
+// It looks if TIF_SIGPENDING is set, and in a task that waits only that task itself clears it (kernel/signal.c). The flag is
+// set with every signal for the task alone. One for its process sets it in a thread that can take it: in the one to which
+// it was sent, for kill(2) the leader, if that does not block it (complete_signal). If another thread takes it first, or
+// SIGCONT withdraws a stop signal, the task still looks, finds nothing, and makes its call again.
 func (s taskStatus) interrupted() bool {
 	p := s.pending
-	if s.threads == 1 {
+	switch {
+	case s.threads == 1:
 		p |= s.shared
+	case s.tid == s.tgid:
+		p |= s.shared & toLeader
 	}
 	return p&^s.blocked&^s.ignored != 0
 }

@@ -9,7 +9,7 @@ import (
 const exampleStatus = `Name:	a: Threads:	7
 State:	S (sleeping)
 Tgid:	4711
-Pid:	4712
+Pid:	%D
 Groups:	4 20 24
 Threads:	%T
 SigQ:	1/15000
@@ -21,7 +21,11 @@ SigCgt:	0000000000000200
 `
 
 func status(threads, pending, shared, blocked, ignored string) []byte {
-	return []byte(strings.NewReplacer("%T", threads, "%P", pending, "%S", shared, "%B", blocked, "%I", ignored).Replace(exampleStatus))
+	return statusOf("4712", threads, pending, shared, blocked, ignored)
+}
+
+func statusOf(tid, threads, pending, shared, blocked, ignored string) []byte {
+	return []byte(strings.NewReplacer("%D", tid, "%T", threads, "%P", pending, "%S", shared, "%B", blocked, "%I", ignored).Replace(exampleStatus))
 }
 
 func TestInterrupted(t *testing.T) {
@@ -48,6 +52,33 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		} else if got := s.interrupted(); got != c.want || s.tgid != 4711 {
 			t.Errorf("%s: %v of %d, want %v of 4711", c.name, got, s.tgid, c.want)
+		}
+	}
+}
+
+// A process's first thread counts signals that are sent to processes, whatever other threads there are.
+func TestInterruptedLeader(t *testing.T) {
+	const none = "0000000000000000"
+	for shared, want := range map[string]bool{
+		none:               false,
+		"0000000000000002": true,  // SIGINT
+		"0000000000000200": true,  // SIGUSR1
+		"0000000000040000": true,  // SIGSTOP
+		"0000000000080000": true,  // SIGTSTP
+		"0000000008000000": true,  // SIGWINCH
+		"0000000000010000": false, // SIGCHLD
+		"0000000002000000": false, // SIGVTALRM
+		"0000000004000000": false, // SIGPROF
+		"0000000010000000": false, // SIGIO
+		"8000000000000000": false, // SIGRTMAX
+	} {
+		s, err := parseTaskStatus(statusOf("4711", "2", none, shared, none, none))
+		if err != nil || s.interrupted() != want {
+			t.Errorf("%s: %v, %v, want %v", shared, s.interrupted(), err, want)
+		}
+		s, err = parseTaskStatus(statusOf("4711", "2", none, shared, shared, none))
+		if err != nil || s.interrupted() {
+			t.Errorf("%s, blocked: %v, %v", shared, s.interrupted(), err)
 		}
 	}
 }

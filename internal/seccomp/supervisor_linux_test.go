@@ -135,6 +135,10 @@ func TestSignals(t *testing.T) {
 		{"restart", true, process, true, "wait ret=0 errno=0 handled=1"},
 		{"restart", true, thread, true, "wait ret=0 errno=0 handled=1"},
 		{"restart", false, process, false, "wait ret=-1 errno=4 handled=1"},
+		{"threads plain", true, process, false, "wait ret=-1 errno=4 handled=1"},
+		{"threads restart", true, process, true, "wait ret=0 errno=0 handled=1"},
+		{"worker plain", true, thread, false, "wait ret=-1 errno=4 handled=1"},
+		{"worker restart", true, thread, true, "wait ret=0 errno=0 handled=1"},
 		{"threads plain", true, thread, false, "wait ret=-1 errno=4 handled=1"},
 		{"threads restart", true, thread, true, "wait ret=0 errno=0 handled=1"},
 	} {
@@ -163,9 +167,9 @@ func TestSignals(t *testing.T) {
 // thread could take.
 func TestSignalsThatDoNotInterrupt(t *testing.T) {
 	for how, want := range map[string]string{
-		"block":   "wait ret=0 errno=0 handled=0",
-		"ignore":  "wait ret=0 errno=0 handled=0",
-		"threads": "wait ret=0 errno=0 handled=1",
+		"block":  "wait ret=0 errno=0 handled=0",
+		"ignore": "wait ret=0 errno=0 handled=0",
+		"worker": "wait ret=0 errno=0 handled=1",
 	} {
 		t.Run(how, func(t *testing.T) {
 			program, tty := build(t), pty(t)
@@ -188,6 +192,25 @@ func TestSignalsThatDoNotInterrupt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Signals to a process of several threads, whose first one waits: none of them shows it the number 512.
+func TestManySignals(t *testing.T) {
+	n := 200
+	if testing.Short() {
+		n = 20
+	}
+	program, tty := build(t), pty(t)
+	h := newFake()
+	h.restart = true
+	r := start(t, tty, h, program, "many", tty, fmt.Sprint(n))
+	for range n {
+		if err := unix.Kill(tgid(t, r.waits().TID), unix.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.expect(fmt.Sprintf("interrupted=%d wrong=0 last=0", n))
+	exited(t, r.wait(), 0)
 }
 
 // onlyWaiting returns the one call that waits.

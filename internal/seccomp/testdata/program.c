@@ -73,6 +73,29 @@ static void *closer(void *arg)
 	return NULL;
 }
 
+static void *waiter(void *arg)
+{
+	(void)arg;
+	say("wait", ioctl(tty, TIOCMIWAIT, TIOCM_CD));
+	return NULL;
+}
+
+/* many: TIOCMIWAIT n times, each to be ended by SIGUSR1, and which errors came of it */
+static void many(const char *how)
+{
+	pthread_t t;
+	int n = atoi(how), i, again = 0, wrong = 0, last = 0;
+	catch_signal(SIGUSR1, 0);
+	pthread_create(&t, NULL, other, NULL);
+	pthread_create(&t, NULL, other, NULL);
+	for (i = 0; i < n; i++)
+		if (ioctl(tty, TIOCMIWAIT, TIOCM_CD) < 0 && errno == EINTR)
+			again++;
+		else
+			wrong++, last = errno;
+	printf("interrupted=%d wrong=%d last=%d\n", again, wrong, last);
+}
+
 /* wait: TIOCMIWAIT, with a handler for SIGUSR1 and perhaps more threads */
 static void await(const char *how)
 {
@@ -90,7 +113,11 @@ static void await(const char *how)
 		pthread_create(&t, NULL, other, NULL);
 	if (strstr(how, "closer"))
 		pthread_create(&t, NULL, closer, NULL);
-	say("wait", ioctl(tty, TIOCMIWAIT, TIOCM_CD));
+	if (strstr(how, "worker")) {
+		pthread_create(&t, NULL, waiter, NULL);
+		pthread_join(t, NULL);
+	} else
+		say("wait", ioctl(tty, TIOCMIWAIT, TIOCM_CD));
 }
 
 /* storm: TIOCMBIS n times, with a signal every 200 us, and the sum of what was set */
@@ -178,6 +205,8 @@ int main(int argc, char **argv)
 		faults();
 	else if (!strcmp(command, "wait"))
 		await(argument);
+	else if (!strcmp(command, "many"))
+		many(argument);
 	else if (!strcmp(command, "storm"))
 		storm(argument);
 	else if (!strcmp(command, "daemon"))
