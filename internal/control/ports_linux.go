@@ -111,8 +111,9 @@ func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action)
 	var (
 		state  = StateDone
 		err    error
-		broken chan error // gets the end of a break
-		cancel func()
+		broken chan error  // gets the end of a break
+		end    func()      // the break, early
+		keep   func() bool // has it end by itself
 	)
 	if doErr := s.onLoop(ctx, func() {
 		switch plain := p.Settable(); {
@@ -134,7 +135,11 @@ func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action)
 			err = p.SetBreak(a.breakOn == comport.ControlBreakOn)
 		case a.breakFor != 0:
 			broken = make(chan error, 1)
-			cancel = p.SendBreak(a.breakFor, func(err error) { broken <- err })
+			end = p.SendBreak(a.breakFor, func(err error) { broken <- err })
+			// The line must not stay broken for a client that has gone, not even
+			// for one that went a moment ago.
+			early := end
+			keep = context.AfterFunc(ctx, func() { s.cfg.Post(early) })
 		default:
 			err = p.SetLine(a.line)
 		}
@@ -144,8 +149,9 @@ func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action)
 	if broken != nil {
 		select {
 		case err = <-broken:
+			keep()
 		case <-ctx.Done():
-			s.cfg.Post(cancel) // the line must not stay broken
+			s.cfg.Post(end) // before this server's end, which may be the reason
 			return "", s.ended(ctx)
 		}
 	}
