@@ -313,11 +313,14 @@ func TestLinesRaise(t *testing.T) {
 		closeTTY(t, tty)
 		lines("DTR down at the close", comport.ControlDTROff)
 	}
+	v.waitEvents("closed", 3)
 	tty := openTTY(t, v.link)
+	v.waitEvents("opened", 4)
 	tio := getTermios(t, tty)
 	tio.Cflag &^= unix.HUPCL
 	setTermios(t, tty, tio)
-	v.waitEvent("wanted")
+	setSpeed(t, tty, 4800)
+	s.awaitSpeed(t, 4800) // then that has been seen, too
 	opened := s.count(comport.SetControl{Control: comport.ControlDTROff})
 	closeTTY(t, tty)
 	v.waitEvents("closed", 4)

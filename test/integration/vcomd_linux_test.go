@@ -43,10 +43,17 @@ func start(t *testing.T, remote string, flags ...string) *vcomd {
 // startUntraced is start without a trace, for megabytes.
 func startUntraced(t *testing.T, remote string, flags ...string) *vcomd {
 	t.Helper()
+	return startBy(t, nil, remote, flags...)
+}
+
+// startBy is startUntraced with a command in front.
+func startBy(t *testing.T, by []string, remote string, flags ...string) *vcomd {
+	t.Helper()
 	dir := t.TempDir()
 	v := &vcomd{link: filepath.Join(dir, "tty")}
 	args := append([]string{"--link", v.link, "--run-dir", filepath.Join(dir, "run")}, flags...)
-	cmd := exec.Command(binary, append(args, remote)...)
+	argv := append(append(by[:len(by):len(by)], binary), append(args, remote)...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	// A binary with the race detector sleeps a second before it ends, if not told.
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
 	v.process = spawnCmd(t, cmd)
