@@ -129,3 +129,36 @@ func TestRawRemoteIsNeverSettable(t *testing.T) {
 		}
 	})
 }
+
+// TestSetLineOrder: what was written before leaves with the old settings, each
+// time.
+func TestSetLineOrder(t *testing.T) {
+	r := newRig(t, rfc2217test.Faults{}, func(c *Config) { c.Settle = 0 })
+	f := r.program()
+	r.await(KindConnected)
+	const rounds = 300
+	for i := range rounds {
+		// On the loop, so that it cannot have read the byte before.
+		r.do(func() {
+			if _, err := f.WriteString("x"); err != nil {
+				t.Error(err)
+			}
+			if err := r.port.SetLine(comport.State{BaudRate: uint32(1200 + i)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	r.eventually("all bytes", func() bool { return len(r.uart.Sent()) == rounds })
+	next := uint32(1200 - 1)
+	for _, e := range r.uart.Journal() {
+		if e.Kind != rfc2217test.EntryData {
+			continue
+		}
+		for range e.Data {
+			if next >= 1200 && e.State.BaudRate != next {
+				t.Fatalf("a byte left at %d bit/s, want %d", e.State.BaudRate, next)
+			}
+			next++
+		}
+	}
+}
