@@ -14,6 +14,7 @@ import (
 	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/internal/runlink"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/pty"
 )
 
@@ -94,7 +95,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if err != nil {
 			return err
 		}
-		supervisors = runlink.NewServer(p, loop.Post, pc.OnLoss == port.OnLossHangup)
+		supervisors = runlink.NewServer(p, loop.Post, pc.OnLoss == port.OnLossHangup, logSupervisors(cfg.Log, pc, runSocket(pc)))
 		closers = append(closers, func() error {
 			err := p.Close()
 			if events.ready { // else nobody knows of it
@@ -111,7 +112,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			servers = append(servers, func(ctx context.Context) error { return ctl.Serve(ctx, ln) })
 			closers = append(closers, ln.Close)
 		}
-		ln, err := runlink.Listen(ctx, RunSocket(pc.RunDir, pc.Name), pc.GID)
+		ln, err := runSocket(pc).Listen(ctx)
 		if err != nil {
 			return err
 		}
@@ -125,6 +126,26 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		cfg.Ready()
 	}
 	return errors.Join(serve(ctx, loop, ports, servers, cfg.Log), failure)
+}
+
+// runSocket is the socket of RunSocket, for those who may use the tty.
+func runSocket(pc port.Config) socket.Socket {
+	return socket.Socket{
+		RunDir: pc.RunDir, Name: filepath.Base(RunSocket(pc.RunDir, pc.Name)), Packets: true, UID: pc.UID, GID: pc.GID, Mode: pc.Mode,
+	}
+}
+
+// logSupervisors writes down who comes with a program, and lets in those who may.
+func logSupervisors(log zerolog.Logger, pc port.Config, s socket.Socket) func(socket.Peer) bool {
+	return func(p socket.Peer) bool {
+		level, text := zerolog.DebugLevel, "a program is run on the port"
+		ok := s.Permits(p)
+		if !ok {
+			level, text = zerolog.WarnLevel, "somebody who may not wanted to run a program on the port"
+		}
+		log.WithLevel(level).Str("event", "supervisor").Str("port", pc.Name).Int("pid", p.PID).Int("uid", p.UID).Msg(text)
+		return ok
+	}
 }
 
 // RunSocket is where a port's supervisors (vcomd run) connect.

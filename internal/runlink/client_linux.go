@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vcomd/vcomd/internal/ioctl"
+	"github.com/vcomd/vcomd/internal/socket"
 )
 
 // Errors of Dial.
@@ -85,8 +86,7 @@ func Dial(ctx context.Context, socket, name string, onPath func(path string)) (*
 
 // connect makes a connection and says which port is wanted.
 func (c *Client) connect(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unixpacket", c.socket)
+	conn, err := socket.Dial(ctx, c.socket, true)
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/ioctl"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -86,6 +87,7 @@ type rig struct {
 	server *Server
 	posted chan func()
 	socket string
+	locked atomic.Bool // nobody may connect
 	wg     sync.WaitGroup
 }
 
@@ -116,9 +118,9 @@ func (r *rig) do(f func()) {
 // serve serves until the function that it returns is called.
 func (r *rig) serve(hangup bool) (stop func()) {
 	r.t.Helper()
-	r.server = NewServer(r.port, func(f func()) { r.posted <- f }, hangup)
+	r.server = NewServer(r.port, func(f func()) { r.posted <- f }, hangup, func(socket.Peer) bool { return !r.locked.Load() })
 	ctx, cancel := context.WithCancel(context.Background())
-	ln, err := Listen(ctx, r.socket, -1)
+	ln, err := socket.Socket{RunDir: filepath.Dir(r.socket), Name: filepath.Base(r.socket), Packets: true, UID: -1, GID: -1, Mode: 0o600}.Listen(ctx)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -366,6 +368,11 @@ func TestSupervisorGone(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	r := newRig(t)
 	r.serve(false)
+	r.locked.Store(true)
+	if _, err := Dial(t.Context(), r.socket, "gps", func(string) {}); err == nil {
+		t.Error("somebody who may not was let in")
+	}
+	r.locked.Store(false)
 	if _, err := Dial(t.Context(), r.socket, "other", func(string) {}); !errors.Is(err, ErrNotServed) {
 		t.Errorf("another name: %v", err)
 	}
@@ -408,48 +415,4 @@ func FuzzDecode(f *testing.F) {
 		var h hello
 		_ = decode(p, &h)
 	})
-}
-
-// TestListen: a stale socket is replaced, one that is alive and what is none is
-// not, and only one's own is removed.
-func TestListen(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "run")
-	path := filepath.Join(dir, "gps.run")
-	first, err := Listen(t.Context(), path, -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("the socket is %v, %v", info.Mode(), err)
-	}
-	if _, err := Listen(t.Context(), path, -1); !errors.Is(err, ErrTaken) {
-		t.Errorf("a second one: %v, want ErrTaken", err)
-	}
-	// As kill -9 leaves it.
-	if err := first.(*listener).UnixListener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	second, err := Listen(t.Context(), path, -1)
-	if err != nil {
-		t.Fatalf("over a stale socket: %v", err)
-	}
-	_ = first.Close()
-	if _, err := os.Stat(path); err != nil {
-		t.Errorf("the first has removed the second's socket: %v", err)
-	}
-	if err := second.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(path); err == nil {
-		t.Error("its own is left")
-	}
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(t.Context(), path, -1); err == nil {
-		t.Error("a file was replaced")
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
 }

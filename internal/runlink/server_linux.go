@@ -13,6 +13,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/ioctl"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -43,6 +44,7 @@ type Server struct {
 	port   Port
 	post   func(func())
 	hangup bool
+	permit func(socket.Peer) bool
 
 	mu      sync.Mutex
 	clients map[*supervisor]struct{}
@@ -50,9 +52,10 @@ type Server struct {
 }
 
 // NewServer returns a Server for p, which lives on the loop that post posts to.
-// hangup is its policy for a lost connection.
-func NewServer(p Port, post func(func()), hangup bool) *Server {
-	return &Server{port: p, post: post, hangup: hangup, clients: make(map[*supervisor]struct{})}
+// hangup is its policy for a lost connection. permit says who may connect, and is
+// told of everybody who does.
+func NewServer(p Port, post func(func()), hangup bool, permit func(socket.Peer) bool) *Server {
+	return &Server{port: p, post: post, hangup: hangup, permit: permit, clients: make(map[*supervisor]struct{})}
 }
 
 // Serve serves ln until ctx ends.
@@ -144,7 +147,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	if err := s.welcome(conn); err != nil {
+	if !s.permits(conn) || s.welcome(conn) != nil {
 		return
 	}
 	c := &supervisor{conn: conn, out: make(chan []byte, maxWaiting), running: make(map[uint32]func())}
@@ -189,6 +192,16 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	})
 	<-done
 	<-written
+}
+
+// permits asks whether the peer may be here.
+func (s *Server) permits(conn net.Conn) bool {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return false
+	}
+	peer, err := socket.PeerOf(unixConn)
+	return err == nil && s.permit(peer)
 }
 
 var errRefused = errors.New("refused")
