@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   gcc libc6-dev            # the bench's C splice loop
   gensio-bin ser2net sredird socat python3-serial openssl
-  gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll
+  gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll setserial
   iproute2 nftables        # networks of the tests' own
 )
 

@@ -260,15 +260,28 @@ func (c *Client) publishLocked() {
 	old := c.changed
 	c.changed = make(chan struct{})
 	n := c.last.Counts
+	serial := *c.serial.Load()
 	c.current.Store(&ioctl.State{
-		Termios: c.last.Settings.ioctl(), Lines: ioctl.Lines(c.last.Lines),
+		Termios: shown(c.last.Settings.ioctl(), serial), Lines: ioctl.Lines(c.last.Lines),
 		Counts: ioctl.Counts{
 			CTS: n[0], DSR: n[1], RNG: n[2], CD: n[3], RX: n[4], TX: n[5], Frame: n[6], Overrun: n[7], Parity: n[8], Break: n[9],
 		},
-		Serial: *c.serial.Load(), OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
+		Serial: serial, OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
 		Changed: c.changed,
 	})
 	close(old)
+}
+
+// alternate is the speed in bit/s that serial_struct can make another one of.
+const alternate = 38400
+
+// shown is what a program reads of the settings: the speed that it has asked for, as
+// from a real driver, also where serial_struct makes the line run at another one.
+func shown(t ioctl.Termios, s ioctl.Serial) ioctl.Termios {
+	if runs := s.Speed(alternate); runs != alternate && t.Ospeed == runs {
+		t.SetSpeed(alternate, alternate)
+	}
+	return t
 }
 
 // Path is the tty's.

@@ -223,6 +223,38 @@ func TestStateAfterASet(t *testing.T) {
 	}
 }
 
+// TestCustomDivisor: while serial_struct makes 38,400 bit/s another speed, programs
+// read 38,400, and the line is back there when the divisor is taken away.
+func TestCustomDivisor(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	tio := c.State().Termios
+	tio.SetSpeed(38400, 38400)
+	custom := c.State().Serial
+	custom.Flags |= ioctl.FlagSpeedCustom
+	for i, err := range []error{
+		c.Set(t.Context(), tio, ioctl.Now),
+		c.Serial(t.Context(), with(custom, 96)), c.Serial(t.Context(), with(custom, 240)),
+		c.Serial(t.Context(), ioctl.DefaultSerial(0)),
+	} {
+		if err != nil {
+			t.Errorf("request %d: %v", i, err)
+		}
+		if got := c.State().Termios.Ospeed; got != 38400 {
+			t.Errorf("request %d: %d bit/s are read, want 38400", i, got)
+		}
+	}
+	if got, want := r.log(), []string{"set 38400", "set 250000", "set 100000", "set 38400"}; !slices.Equal(got, want) {
+		t.Errorf("the port was asked %q, want %q", got, want)
+	}
+}
+
+func with(s ioctl.Serial, divisor int32) ioctl.Serial {
+	s.CustomDivisor = divisor
+	return s
+}
+
 // TestErrors come as the error numbers that programs know.
 func TestErrors(t *testing.T) {
 	r := newRig(t)
