@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vcomd/vcomd/internal/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,7 +57,7 @@ func (c Client) All(ctx context.Context) (found []Found, failed []error) {
 			for _, p := range r.Ports {
 				found = append(found, Found{Port: p, Socket: path})
 			}
-		case errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotSocket):
+		case errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, socket.ErrNotSocket):
 		default:
 			failed = append(failed, err)
 		}
@@ -166,9 +167,9 @@ func (e *AskError) Error() string {
 func (e *AskError) Unwrap() error { return e.Err }
 
 // ask makes one request. A Reply.Error becomes the error.
-func ask(ctx context.Context, socket, method, path string, body []byte) (r Reply, err error) {
+func ask(ctx context.Context, at, method, path string, body []byte) (r Reply, err error) {
 	transport := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) },
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return socket.Dial(ctx, at, false) },
 		DisableKeepAlives: true,
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://vcomd"+path, bytes.NewReader(body))
@@ -177,15 +178,15 @@ func ask(ctx context.Context, socket, method, path string, body []byte) (r Reply
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return r, askFailed(socket, err)
+		return r, askFailed(at, err)
 	}
 	defer func() { _ = response.Body.Close() }() // all was read
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return r, askFailed(socket, err)
+		return r, askFailed(at, err)
 	}
 	if r, err = decodeReply(text); err != nil {
-		return Reply{}, &AskError{socket, err.Error(), "use the vcomd that serves the port", err}
+		return Reply{}, &AskError{at, err.Error(), "use the vcomd that serves the port", err}
 	}
 	if r.Error != nil {
 		return r, r.Error
@@ -205,11 +206,11 @@ func decodeReply(text []byte) (r Reply, err error) {
 	return r, nil
 }
 
-func askFailed(socket string, err error) error {
-	f := &AskError{Path: socket, Found: err.Error(), Fix: "see whether it is well", Err: err}
+func askFailed(path string, err error) error {
+	f := &AskError{Path: path, Found: err.Error(), Fix: "see whether it is well", Err: err}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		f.Found, f.Fix = "permission denied", "only "+permitted(socket)+" may"
+		f.Found, f.Fix = "permission denied", "only "+permitted(path)+" may"
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
 		f.Found, f.Fix = "it does not answer", "see whether it is stopped"
 	}
@@ -217,9 +218,9 @@ func askFailed(socket string, err error) error {
 }
 
 // permitted says for people who may connect to a socket.
-func permitted(socket string) string {
+func permitted(path string) string {
 	var st unix.Stat_t
-	if err := unix.Lstat(socket, &st); err != nil || st.Mode&uint32(groupMode) == 0 {
+	if err := unix.Lstat(path, &st); err != nil || st.Mode&0o060 == 0 {
 		return "root and its owner"
 	}
 	group := strconv.FormatUint(uint64(st.Gid), 10)

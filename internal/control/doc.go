@@ -10,7 +10,7 @@
 // a mode does not bind everybody.
 //
 // A socket that nobody listens on (ECONNREFUSED) is replaced, one that somebody
-// listens on is [ErrNameTaken]. Who looks and replaces holds a lock meanwhile; the
+// listens on is [socket.ErrNameTaken]. Who looks and replaces holds a lock meanwhile; the
 // socket gets its permissions before it gets its name. At the end it is removed if
 // it is still the same.
 //

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -86,7 +87,7 @@ func newRig(t *testing.T) *rig {
 	r.port = &fakePort{ended: make(chan func(error), 10), canceled: make(chan struct{}, 10)}
 	r.port.status.Name = "tty"
 	r.server = NewServer(Config{
-		Socket: Socket{RunDir: r.dir, Name: "tty", UID: -1, GID: -1, Mode: 0o660},
+		Socket: socket.Socket{RunDir: r.dir, Name: SocketName("tty"), UID: -1, GID: -1, Mode: 0o660},
 		Post:   func(f func()) { r.posts <- f },
 		Changed: func(c Change) {
 			r.mu.Lock()
@@ -172,7 +173,7 @@ func (r *rig) request(method, path, body string) (status int, reply Reply) {
 	r.t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, SocketPath(r.dir, "tty"))
+			return socket.Dial(ctx, SocketPath(r.dir, "tty"), false)
 		},
 		DisableKeepAlives: true,
 	}}

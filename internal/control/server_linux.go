@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vcomd/vcomd/internal/socket"
 )
 
 // Bounds of what clients may take.
@@ -26,7 +28,7 @@ const (
 
 // Config is what a Server needs.
 type Config struct {
-	Socket Socket
+	Socket socket.Socket // its Name is SocketName
 	// Post has a function called on the loop that the ports belong to, soon.
 	Post func(func())
 	// Changed, if set, is told of every request to change something, done or
@@ -37,7 +39,7 @@ type Config struct {
 // Change is a request to change something.
 type Change struct {
 	Port       string
-	Peer       Peer
+	Peer       socket.Peer
 	Operations string // as they were written, escaped; empty: it did not come to that
 	Err        error  // why not all was done, or nothing
 }
@@ -65,10 +67,10 @@ func (s *Server) Add(name string, p Controlled) {
 }
 
 // Listen makes the socket, and replaces one that nobody listens on. The error is a
-// *SocketError, ErrNameTaken if somebody does. Closing the listener removes the
+// *socket.Error, socket.ErrNameTaken if somebody does. Closing the listener removes the
 // socket; Serve closes it, too.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
-	l, err := s.cfg.Socket.listen(ctx)
+	l, err := s.cfg.Socket.Listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +143,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err == nil {
 			one := &conn{Conn: c, free: func() { <-g.slots }}
 			if unixConn, ok := c.(*net.UnixConn); ok {
-				one.peer, one.peerErr = peerOf(unixConn)
+				one.peer, one.peerErr = socket.PeerOf(unixConn)
 			}
 			return one, nil
 		}
@@ -161,7 +163,7 @@ func (g *gate) Accept() (net.Conn, error) {
 // conn is a connection whose peer is known.
 type conn struct {
 	net.Conn
-	peer    Peer
+	peer    socket.Peer
 	peerErr error
 	once    sync.Once
 	free    func()
@@ -182,8 +184,8 @@ const (
 )
 
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	peer, known := r.Context().Value(peerKey{}).(Peer)
-	if !known || !s.cfg.Socket.permits(peer) {
+	peer, known := r.Context().Value(peerKey{}).(socket.Peer)
+	if !known || !s.cfg.Socket.Permits(peer) {
 		err := &Error{CodeRefused, fmt.Sprintf("user %d may not control this port: only root, the tty's owner and its group may", peer.UID)}
 		s.cfg.Changed(Change{Peer: peer, Err: err})
 		reply(w, http.StatusForbidden, Reply{Error: err})
@@ -295,7 +297,7 @@ func (s *Server) ended(ctx context.Context) error {
 	return &Error{CodeEnding, "this vcomd is about to end"}
 }
 
-func (s *Server) patch(w http.ResponseWriter, r *http.Request, name string, peer Peer) {
+func (s *Server) patch(w http.ResponseWriter, r *http.Request, name string, peer socket.Peer) {
 	change := Change{Port: name, Peer: peer}
 	var done []Result
 	refuse := func(err error) {

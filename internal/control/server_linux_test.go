@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -292,7 +293,7 @@ func TestManyConnections(t *testing.T) {
 		}
 	}()
 	for range maxConns {
-		c, err := dial(t.Context(), SocketPath(r.dir, "tty"))
+		c, err := socket.Dial(t.Context(), SocketPath(r.dir, "tty"), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,53 +324,5 @@ func TestNothingIsLeft(t *testing.T) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != "lock" {
 		t.Errorf("left: %v, %v", entries, err)
-	}
-}
-
-// TestPermits: whom a mode would let in.
-func TestPermits(t *testing.T) {
-	me, group := os.Geteuid(), os.Getegid()
-	for _, c := range []struct {
-		name   string
-		socket Socket
-		peer   Peer
-		want   bool
-	}{
-		{"root", Socket{UID: -1, GID: -1, Mode: 0o600}, Peer{UID: 0, GID: 0}, true},
-		{"this user", Socket{UID: 1234, GID: -1, Mode: 0o600}, Peer{UID: me, GID: 77}, true},
-		{"the tty's owner", Socket{UID: 1234, GID: -1, Mode: 0o600}, Peer{UID: 1234, GID: 77}, true},
-		{"another user", Socket{UID: 1234, GID: 20, Mode: 0o660}, Peer{UID: 1235, GID: 77}, false},
-		{"the group", Socket{UID: -1, GID: 20, Mode: 0o660}, Peer{UID: 1235, GID: 20}, true},
-		{"one of the peer's groups", Socket{UID: -1, GID: 20, Mode: 0o660}, Peer{UID: 1235, GID: 77, groups: []int{5, 20}}, true},
-		{"the group of a private tty", Socket{UID: -1, GID: 20, Mode: 0o600}, Peer{UID: 1235, GID: 20, groups: []int{20}}, false},
-		{"the group that may only read", Socket{UID: -1, GID: 20, Mode: 0o640}, Peer{UID: 1235, GID: 20}, false},
-		{"this process's group", Socket{UID: -1, GID: -1, Mode: 0o660}, Peer{UID: 1235, GID: group}, true},
-	} {
-		if got := c.socket.permits(c.peer); got != c.want {
-			t.Errorf("%s: %t, want %t", c.name, got, c.want)
-		}
-	}
-}
-
-// TestPeer is this process.
-func TestPeer(t *testing.T) {
-	r := newRig(t)
-	c, err := dial(t.Context(), SocketPath(r.dir, "tty"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	p, err := peerOf(c)
-	if err != nil || p.PID != os.Getpid() || p.UID != os.Geteuid() || p.GID != os.Getegid() {
-		t.Errorf("%+v, %v", p, err)
-	}
-	groups, err := os.Getgroups()
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(groups)
-	slices.Sort(p.groups)
-	if !slices.Equal(groups, p.groups) {
-		t.Errorf("groups %v, want %v", p.groups, groups)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/control"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 )
 
 // newControl makes the server of the control socket, which has the name,
@@ -13,7 +14,7 @@ func newControl(cfg Config, post func(func())) *control.Server {
 	c := control.Config{Post: post, Changed: logChanges(cfg.Log)}
 	if len(cfg.Ports) > 0 {
 		first := cfg.Ports[0]
-		c.Socket = control.Socket{RunDir: first.RunDir, Name: first.Name, UID: first.UID, GID: first.GID, Mode: first.Mode}
+		c.Socket = socket.Socket{RunDir: first.RunDir, Name: control.SocketName(first.Name), UID: first.UID, GID: first.GID, Mode: first.Mode}
 	}
 	return control.NewServer(c)
 }

@@ -204,7 +204,7 @@ func removeStale(ctx context.Context, path string, packets bool) error {
 			return fail("nobody listens there any more, but it cannot be removed", err, "remove it, or choose another --name")
 		}
 		return nil
-	case errors.Is(err, errNotSocket):
+	case errors.Is(err, ErrNotSocket):
 		return fail("something else is there", err, "remove it, or choose another --name")
 	default:
 		// Whoever has it lives: a full queue, no permission.
@@ -298,8 +298,8 @@ func (l *Listener) remove() error {
 	return nil
 }
 
-// errNotSocket: a file of another kind stands at a socket's path.
-var errNotSocket = errors.New("it is not a socket")
+// ErrNotSocket says that a file of another kind stands at a socket's path.
+var ErrNotSocket = errors.New("it is not a socket")
 
 // Dial connects to a socket whose path may be longer than an address. A symbolic
 // link is not followed.
@@ -314,7 +314,7 @@ func Dial(ctx context.Context, path string, packets bool) (*net.UnixConn, error)
 		return nil, err
 	}
 	if info.Mode()&fs.ModeSocket == 0 {
-		return nil, fmt.Errorf("%w, but %v", errNotSocket, info.Mode())
+		return nil, fmt.Errorf("%w, but %v", ErrNotSocket, info.Mode())
 	}
 	var conn net.Conn
 	err = onDescriptor(f, func(fd int) (err error) {

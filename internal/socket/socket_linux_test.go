@@ -1,12 +1,10 @@
-package control
+package socket
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func ours(dir string) Socket { return Socket{RunDir: dir, Name: "tty", UID: -1, GID: -1, Mode: 0o660} }
+func ours(dir string) Socket {
+	return Socket{RunDir: dir, Name: "tty.sock", UID: -1, GID: -1, Mode: 0o660}
+}
 
 // leave makes a socket that nobody listens on, as a killed vcomd leaves it.
 func leave(t *testing.T, path string) {
@@ -70,12 +70,12 @@ func TestListen(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := shortDir(t)
-			path := SocketPath(dir, "tty")
+			path := filepath.Join(dir, "tty.sock")
 			if c.there != nil {
 				c.there(t, path)
 			}
 			before, _ := os.Lstat(path)
-			l, err := ours(dir).listen(t.Context())
+			l, err := ours(dir).Listen(t.Context())
 			if c.says == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -92,7 +92,7 @@ func TestListen(t *testing.T) {
 				_ = l.Close()
 				t.Fatal("it was replaced")
 			}
-			socket, ok := errors.AsType[*SocketError](err)
+			socket, ok := errors.AsType[*Error](err)
 			if !ok || !strings.Contains(err.Error(), c.says) || !errors.Is(err, socket.Kind) && socket.Kind != nil || !errors.Is(socket.Kind, c.kind) {
 				t.Errorf("%v, want %q and %v", err, c.says, c.kind)
 			}
@@ -119,11 +119,11 @@ func TestLongPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 40), "run")
 	s := ours(dir)
 	s.Name = strings.Repeat("n", 200)
-	l, err := s.listen(t.Context())
+	l, err := s.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(t.Context(), SocketPath(dir, s.Name))
+	c, err := Dial(t.Context(), filepath.Join(dir, s.Name), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestLongPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Name = strings.Repeat("n", 300)
-	if l, err = s.listen(t.Context()); err == nil {
+	if l, err = s.Listen(t.Context()); err == nil {
 		_ = l.Close()
 		t.Error("a name of 300 bytes is none")
 	}
@@ -154,12 +154,12 @@ func TestPermissions(t *testing.T) {
 			continue
 		}
 		dir := t.TempDir()
-		l, err := Socket{RunDir: dir, Name: "tty", UID: -1, GID: c.gid, Mode: c.tty}.listen(t.Context())
+		l, err := Socket{RunDir: dir, Name: "tty.sock", UID: -1, GID: c.gid, Mode: c.tty}.Listen(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		var st unix.Stat_t
-		if err := unix.Lstat(SocketPath(dir, "tty"), &st); err != nil {
+		if err := unix.Lstat(filepath.Join(dir, "tty.sock"), &st); err != nil {
 			t.Fatal(err)
 		}
 		if got := fs.FileMode(st.Mode & 0o777); got != c.want {
@@ -177,13 +177,13 @@ func TestPermissions(t *testing.T) {
 func TestOneOfManyListens(t *testing.T) {
 	for range 20 {
 		dir := shortDir(t)
-		leave(t, SocketPath(dir, "tty"))
+		leave(t, filepath.Join(dir, "tty.sock"))
 		const many = 8
-		listeners := make([]*listener, many)
+		listeners := make([]*Listener, many)
 		var wg sync.WaitGroup
 		for i := range many {
 			wg.Go(func() {
-				l, err := ours(dir).listen(context.Background())
+				l, err := ours(dir).Listen(context.Background())
 				if err != nil && !errors.Is(err, ErrNameTaken) {
 					t.Error(err)
 				}
@@ -197,7 +197,7 @@ func TestOneOfManyListens(t *testing.T) {
 				continue
 			}
 			n++
-			c, err := dial(t.Context(), SocketPath(dir, "tty"))
+			c, err := Dial(t.Context(), filepath.Join(dir, "tty.sock"), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -215,14 +215,14 @@ func TestOneOfManyListens(t *testing.T) {
 // TestAnothersSocketIsLeftAlone at the end.
 func TestAnothersSocketIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	first, err := ours(dir).listen(t.Context())
+	first, err := ours(dir).Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(SocketPath(dir, "tty")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "tty.sock")); err != nil {
 		t.Fatal(err)
 	}
-	second, err := ours(dir).listen(t.Context())
+	second, err := ours(dir).Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestAnothersSocketIsLeftAlone(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
-	c, err := dial(t.Context(), SocketPath(dir, "tty"))
+	c, err := Dial(t.Context(), filepath.Join(dir, "tty.sock"), false)
 	if err != nil {
 		t.Fatalf("the second socket: %v", err)
 	}
@@ -256,74 +256,12 @@ func TestUnsafeDirectories(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		l, err := ours(dir).listen(t.Context())
+		l, err := ours(dir).Listen(t.Context())
 		if err == nil {
 			_ = l.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-	}
-}
-
-// TestClientFinds: nothing where there is nothing, and what is dead is passed
-// over.
-func TestClientFinds(t *testing.T) {
-	dir := shortDir(t)
-	client := Client{RunDirs: []string{filepath.Join(dir, "none"), dir}}
-	if found, failed := client.All(t.Context()); len(found)+len(failed) > 0 {
-		t.Errorf("found %v, %v", found, failed)
-	}
-	leave(t, SocketPath(dir, "stale"))
-	if err := os.WriteFile(SocketPath(dir, "file"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if found, failed := client.All(t.Context()); len(found)+len(failed) > 0 {
-		t.Errorf("found %v, %v", found, failed)
-	}
-	_, err := client.Find(t.Context(), "tty")
-	if !errors.Is(err, ErrNoPort) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("%v, want where it was looked", err)
-	}
-}
-
-// TestOtherServers: what answers otherwise, or not, is told, and all others are
-// still found.
-func TestOtherServers(t *testing.T) {
-	r := newRig(t)
-	for _, c := range []struct {
-		name, answer, says string
-	}{
-		{"newer", "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + `{"version":2}`, "it speaks version 2, and this program version 1"},
-		{"older", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "it does not answer like a vcomd"},
-		{"another program", "SSH-2.0-OpenSSH\r\n", "malformed HTTP"},
-		{"one that hangs up", "", "EOF"},
-	} {
-		l, err := Socket{RunDir: r.dir, Name: "other", UID: -1, GID: -1, Mode: 0o600}.listen(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-					_, _ = conn.Write([]byte(c.answer))
-				}
-				_ = conn.Close()
-			}
-		})
-		found, failed := r.client().All(t.Context())
-		if len(found) != 1 || found[0].Port.Name != "tty" {
-			t.Errorf("%s: found %v", c.name, found)
-		}
-		if len(failed) != 1 || !strings.Contains(failed[0].Error(), c.says) || !strings.Contains(failed[0].Error(), SocketPath(r.dir, "other")) {
-			t.Errorf("%s: %v, want %q", c.name, failed, c.says)
-		}
-		_ = l.Close()
-		wg.Wait()
 	}
 }
