@@ -22,8 +22,8 @@
 //
 // # Answers
 //
-// A [Handler] has a call done by the kernel, answers it on the loop's own thread, or in a goroutine of its own. At most 1,024
-// calls are answered in goroutines at once; one more fails with EAGAIN. Whatever a Handler does happens before the
+// A [Handler] has a call done by the kernel, answers it at once ([Now]), or while others are answered ([Later]). At most 1,024
+// calls are answered Later at a time; one more fails with EAGAIN. Whatever a Handler does happens before the
 // program sees its answer.
 //
 // Only a signal that kills interrupts a call (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV): so what it does is done once. A call

@@ -47,6 +47,7 @@ const fakeLines = 0x1a6
 type fake struct {
 	restart bool // of an interrupted TIOCMIWAIT
 	inline  bool // TIOCMBIS is answered by the loop
+	slow    bool // TIOCMGET is not
 	begun   chan Call
 	release chan struct{} // ends a TIOCMIWAIT with success
 
@@ -61,7 +62,7 @@ func newFake() *fake {
 
 func (f *fake) Decide(c Call) Action {
 	switch {
-	case c.Request == tiocmget, c.Request == tiocmbis && f.inline:
+	case c.Request == tiocmget && !f.slow, c.Request == tiocmbis && f.inline:
 		return Now
 	case c.Request == tcsbrk:
 		return Continue

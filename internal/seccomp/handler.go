@@ -21,9 +21,9 @@ type Action uint8
 const (
 	// Continue has the kernel do the call.
 	Continue Action = iota
-	// Now has Do called by the loop. It must not wait for anything: all other calls wait for it.
+	// Now has Do called before another call is looked at. It must not wait for anything.
 	Now
-	// Later has Do called in a goroutine of its own.
+	// Later has Do called while other calls are answered.
 	Later
 )
 

@@ -13,13 +13,13 @@ import (
 // lookInterval is how often tasks with calls that wait are looked at.
 const lookInterval = 20 * time.Millisecond
 
-// maxWaiting is how many calls are answered in goroutines at once.
+// maxWaiting is how many calls are answered Later at a time.
 const maxWaiting = 1024
 
 // ErrSignal is the cause of the end of a call's context when the task has a signal to take.
 var ErrSignal = errors.New("the task has a signal to take")
 
-// waitingCall is a call that is answered in a goroutine.
+// waitingCall is a call that is answered Later.
 type waitingCall struct {
 	Call
 	memory Memory

@@ -232,7 +232,7 @@ func TestControlSocketOfAKilledVcomdIsReplaced(t *testing.T) {
 	d.served = p.cmd.Process.Pid
 	before := d.listing()
 	_, errs, code := d.execute("vcomd --link another --name tty sim:gps")
-	if want := "vcomd: cannot make the control socket RUN/tty.sock: the name is taken by process PID; choose another with --name\n"; code != 1 ||
+	if want := "vcomd: cannot make the socket RUN/tty.sock: the name is taken by process PID; choose another with --name\n"; code != 1 ||
 		d.anonymous(errs) != want {
 		t.Errorf("another with the same name: status %d, %s", code, errs)
 	}
