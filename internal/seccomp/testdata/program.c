@@ -56,12 +56,24 @@ static void faults(void)
 	say("edge", ioctl(tty, TIOCMGET, p + page - 4));
 }
 
+static volatile int others;
+
 static void *other(void *arg)
 {
 	(void)arg;
+	others++; /* from here on it changes no signal mask, after which it would take signals that are for the first thread */
 	for (;;)
 		pause();
 	return NULL;
+}
+
+static void start_other(void)
+{
+	pthread_t t;
+	int before = others;
+	pthread_create(&t, NULL, other, NULL);
+	while (others == before)
+		usleep(100);
 }
 
 static void *closer(void *arg)
@@ -83,11 +95,10 @@ static void *waiter(void *arg)
 /* many: TIOCMIWAIT n times, each to be ended by SIGUSR1, and which errors came of it */
 static void many(const char *how)
 {
-	pthread_t t;
 	int n = atoi(how), i, again = 0, wrong = 0, last = 0;
 	catch_signal(SIGUSR1, 0);
-	pthread_create(&t, NULL, other, NULL);
-	pthread_create(&t, NULL, other, NULL);
+	start_other();
+	start_other();
 	for (i = 0; i < n; i++)
 		if (ioctl(tty, TIOCMIWAIT, TIOCM_CD) < 0 && errno == EINTR)
 			again++;
@@ -110,7 +121,7 @@ static void await(const char *how)
 		sigprocmask(SIG_BLOCK, &s, NULL);
 	}
 	if (strstr(how, "threads"))
-		pthread_create(&t, NULL, other, NULL);
+		start_other();
 	if (strstr(how, "closer"))
 		pthread_create(&t, NULL, closer, NULL);
 	if (strstr(how, "worker")) {
