@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 	if how := os.Getenv(askVariable); how != "" {
 		os.Exit(ask(how))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		for _, path := range built.paths {
+			os.Remove(path)
+		}
+		os.Exit(code)
+	}))
 }
 
 // The requests that the tests' handler knows.
@@ -104,41 +109,41 @@ func (f *fake) Do(ctx context.Context, c Call, m *Memory) (int64, uint16) {
 }
 
 // pty makes a pseudo-terminal whose slave stays open, and returns that one's path.
-func pty(t testing.TB) string {
-	t.Helper()
+func pty(tb testing.TB) string {
+	tb.Helper()
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		t.Skipf("no pseudo-terminal: %v", err)
+		tb.Skipf("no pseudo-terminal: %v", err)
 	}
-	t.Cleanup(func() { unix.Close(master) })
+	tb.Cleanup(func() { unix.Close(master) })
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	path := fmt.Sprintf("/dev/pts/%d", n)
 	slave, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(slave) })
+	tb.Cleanup(func() { unix.Close(slave) })
 	return path
 }
 
 var built = struct {
 	sync.Mutex
-	dir  string
-	done map[string]error
+	paths []string
+	done  map[string]error
 }{done: make(map[string]error)}
 
 // build compiles testdata/program.c with some flags, once.
-func build(t testing.TB, flags ...string) string {
-	t.Helper()
+func build(tb testing.TB, flags ...string) string {
+	tb.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
-		t.Skip("there is no gcc")
+		tb.Skip("there is no gcc")
 	}
 	built.Lock()
 	defer built.Unlock()
@@ -152,12 +157,10 @@ func build(t testing.TB, flags ...string) string {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		built.done[name] = err
-		if err != nil {
-			os.Remove(out)
-		}
+		built.paths = append(built.paths, out)
 	}
 	if err != nil {
-		t.Skipf("gcc %v: %v", flags, err)
+		tb.Skipf("gcc %v: %v", flags, err)
 	}
 	return out
 }
@@ -178,63 +181,63 @@ type run struct {
 var stdio sync.Mutex
 
 // startWith starts a program with pipes as its standard input and output.
-func startWith(t testing.TB, o Options) (*Process, *os.File, *bufio.Reader, error) {
-	t.Helper()
+func startWith(tb testing.TB, o Options) (*Process, *os.File, *bufio.Reader, error) {
+	tb.Helper()
 	inR, inW, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	outR, outW, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { inW.Close(); outR.Close() })
+	tb.Cleanup(func() { inW.Close(); outR.Close() })
 	stdio.Lock()
 	defer stdio.Unlock()
 	swap := func(file *os.File, fd int) (restore func()) {
 		saved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := unix.Dup3(int(file.Fd()), fd, 0); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return func() { unix.Dup3(saved, fd, 0); unix.Close(saved); file.Close() }
 	}
-	defer swap(inR, 0)()
-	defer swap(outW, 1)()
+	restoreIn, restoreOut := swap(inR, 0), swap(outW, 1)
+	defer func() { restoreIn(); restoreOut() }()
 	p, err := Start(o)
 	return p, inW, bufio.NewReader(outR), err
 }
 
 // start runs a program to whose calls on tty h answers.
-func start(t testing.TB, tty string, h *fake, argv ...string) *run {
-	t.Helper()
-	return startOptions(t, tty, h, Options{Argv: argv, Env: os.Environ(), Requests: fakeRequests})
+func start(tb testing.TB, tty string, h *fake, argv ...string) *run {
+	tb.Helper()
+	return startOptions(tb, tty, h, Options{Argv: argv, Env: os.Environ(), Requests: fakeRequests})
 }
 
-func startOptions(t testing.TB, tty string, h *fake, o Options) *run {
-	t.Helper()
-	p, in, out, err := startWith(t, o)
+func startOptions(tb testing.TB, tty string, h *fake, o Options) *run {
+	tb.Helper()
+	p, in, out, err := startWith(tb, o)
 	if errors.Is(err, ErrKernel) {
-		t.Skip(err)
+		tb.Skip(err)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := New(p, h)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if tty != "" {
 		d, err := DeviceOf(tty)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		s.SetDevice(d)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &run{t: t, process: p, handler: h, super: s, out: out, in: in, over: make(chan error, 1), stop: stop}
+	r := &run{t: tb, process: p, handler: h, super: s, out: out, in: in, over: make(chan error, 1), stop: stop}
 	go func() { r.over <- s.Run(ctx) }()
 	return r
 }

@@ -61,7 +61,7 @@ func startShell(t *testing.T) *shell {
 
 func (s *shell) write(text string) {
 	s.t.Helper()
-	if _, err := s.master.Write([]byte(text)); err != nil {
+	if _, err := s.master.WriteString(text); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -149,10 +149,17 @@ func TestInterruptIsThePrograms(t *testing.T) {
 
 // A stop from elsewhere, of a process one of whose threads waits in a call.
 func TestStopOfThreads(t *testing.T) {
+	for _, how := range []string{"threads", "worker"} {
+		t.Run(how, func(t *testing.T) { stopAndGoOn(t, how) })
+	}
+}
+
+func stopAndGoOn(t *testing.T, how string) {
+	t.Helper()
 	program, tty := build(t), pty(t)
 	h := newFake()
 	h.restart = true
-	r := start(t, tty, h, program, "wait", tty, "threads")
+	r := start(t, tty, h, program, "wait", tty, how)
 	r.waits()
 	for range 3 {
 		if err := unix.Kill(r.process.PID(), unix.SIGSTOP); err != nil {

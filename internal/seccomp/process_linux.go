@@ -57,13 +57,14 @@ func (p *Process) releaseSignals() {
 	}
 }
 
-// abandon ends a process that has not become a program.
-func (p *Process) abandon() {
+// Kill ends the program with SIGKILL and waits for that, instead of [Process.Wait]: for who finds that it cannot supervise it
+// after all.
+func (p *Process) Kill() {
 	p.releaseSignals()
 	if p.listener >= 0 {
 		_ = unix.Close(p.listener)
+		p.listener = -1
 	}
-	// It ends by itself after its report, but nothing is lost by being sure.
 	_ = unix.Kill(p.pid, unix.SIGKILL)
 	for {
 		if _, err := unix.Wait4(p.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {

@@ -162,7 +162,7 @@ func asNobody(t *testing.T, cmd *exec.Cmd, tty string) {
 // openDir is a directory that everybody can look into.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "vcomd-seccomp-")
+	dir, err := os.MkdirTemp("", "vcomd-seccomp-") //nolint:usetesting // nobody can look into t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestDaemonOfOthers(t *testing.T) {
 		t.Fatalf("Run has ended before the daemon: %v", err)
 	default:
 	}
-	if _, err := r.in.Write([]byte("x")); err != nil {
+	if _, err := r.in.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
 	r.expect("lines ret=0 errno=0 handled=0")

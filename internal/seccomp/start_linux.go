@@ -70,10 +70,10 @@ func Start(o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(socket)
+	defer func() { _ = unix.Close(socket) }()
 	p := &Process{pid: pid, adopts: o.Adopt, listener: -1}
 	if err := p.handOver(socket, encodeFilter(filter)); err != nil {
-		p.abandon()
+		p.Kill()
 		return nil, fmt.Errorf("%s: %w", o.Argv[0], err)
 	}
 	return p, nil
@@ -98,7 +98,7 @@ func fork(o Options, path string) (pid, socket int, err error) {
 	if err != nil {
 		return 0, -1, os.NewSyscallError("socketpair", err)
 	}
-	defer unix.Close(pair[1])
+	defer func() { _ = unix.Close(pair[1]) }()
 	// It keeps its number in the child: any other might be a descriptor that the program is to inherit.
 	if _, err = unix.FcntlInt(uintptr(pair[1]), unix.F_SETFD, 0); err != nil {
 		return 0, -1, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(pair[0]))
@@ -125,6 +125,7 @@ func (p *Process) handOver(socket int, filter []byte) error {
 	if err != nil {
 		return os.NewSyscallError("recvmsg", err)
 	}
+	// If it fails p has none, and is killed.
 	if p.listener, err = listenerIn(rights[:oobn]); err != nil {
 		return err
 	}

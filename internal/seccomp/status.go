@@ -74,8 +74,7 @@ func parseSigset(v string, to *sigset) error {
 // toLeader are the signals that are sent to a process, and not to one of its threads, by terminals, timers and other
 // processes: HUP, INT, QUIT, USR1, USR2, ALRM, TERM, CONT, STOP, TSTP, TTIN, TTOU and WINCH. SIGCHLD is not among them: it is
 // for the thread that has forked. Nor are those for the thread that has used up its time.
-const toLeader sigset = 1<<(1-1) | 1<<(2-1) | 1<<(3-1) | 1<<(10-1) | 1<<(12-1) | 1<<(14-1) | 1<<(15-1) |
-	1<<(18-1) | 1<<(19-1) | 1<<(20-1) | 1<<(21-1) | 1<<(22-1) | 1<<(28-1)
+const toLeader sigset = 1<<0 | 1<<1 | 1<<2 | 1<<9 | 1<<11 | 1<<13 | 1<<14 | 1<<17 | 1<<18 | 1<<19 | 1<<20 | 1<<21 | 1<<27
 
 // interrupted reports whether the task will certainly look for a signal when its system call returns. It must be certain:
 // ERESTARTSYS is for the kernel's signal code, and if that does not run, it is the program that gets error 512.

@@ -16,11 +16,18 @@ const eRestartSys = 512
 
 // Supervisor answers the calls that a listener brings. Use [New].
 type Supervisor struct {
+	// Uncertain, if set before Run, returns nil while SetDevice has said which tty is the supervisor's, and otherwise what is
+	// closed when it has: calls on ttys that were not seen before wait for that. It must not wait.
+	Uncertain func() <-chan struct{}
+	// Interruptible, if set before Run, says whether a signal ends a call that is answered Later; nil: it does.
+	Interruptible func(c Call) bool
+
 	listener int
 	wake     int // eventfd: the context has ended
 	handler  Handler
 	device   atomic.Pointer[Device] // nil: none
 
+	foreign foreign
 	waiting waitingCalls
 	wg      sync.WaitGroup
 
@@ -54,7 +61,10 @@ func New(p *Process, h Handler) (*Supervisor, error) {
 }
 
 // SetDevice makes d the tty whose calls the Handler gets, instead of the one before. It may be called at any time.
-func (s *Supervisor) SetDevice(d Device) { s.device.Store(&d) }
+func (s *Supervisor) SetDevice(d Device) {
+	s.foreign.forget(d)
+	s.device.Store(&d)
+}
 
 // Run answers calls until the last filtered task is gone, or ctx ends, and returns nil. It waits for what it has called.
 // Afterwards every filtered call of tasks that are left fails with ENOSYS. It may be called once.
@@ -135,8 +145,15 @@ func (s *Supervisor) serve(ctx context.Context) (*waitingCall, error) {
 	default:
 		return nil, os.NewSyscallError("SECCOMP_IOCTL_NOTIF_RECV", errno)
 	}
-	c, ok := s.ours(n)
-	if !ok {
+	c, d, ok := s.call(n)
+	switch {
+	case !ok:
+		s.continueNow(n.id)
+		return nil, nil
+	case !s.isOurs(d):
+		if s.mayBecomeOurs(d) {
+			return s.later(ctx, n.id, c, &d), nil
+		}
 		s.continueNow(n.id)
 		return nil, nil
 	}
@@ -151,7 +168,7 @@ func (s *Supervisor) serve(ctx context.Context) (*waitingCall, error) {
 		s.answer = reply(n.id, value, errno)
 		send(s.listener, &s.answer)
 	case Later:
-		return s.later(ctx, n.id, c), nil
+		return s.later(ctx, n.id, c, nil), nil
 	case Continue:
 		s.continueNow(n.id)
 	default:
@@ -160,13 +177,18 @@ func (s *Supervisor) serve(ctx context.Context) (*waitingCall, error) {
 	return nil, nil
 }
 
-// ours returns the call that a notification tells of, if it is on the supervisor's tty.
-func (s *Supervisor) ours(n *notification) (Call, bool) {
+// isOurs reports whether a device is the supervisor's tty.
+func (s *Supervisor) isOurs(d Device) bool {
 	tty := s.device.Load()
+	return tty != nil && d == *tty
+}
+
+// call returns the call that a notification tells of, and the device that it is on, if it is on one.
+func (s *Supervisor) call(n *notification) (Call, Device, bool) {
 	arch, known := archOf(n.audit, n.nr)
 	fd := uint32(n.args[0]) // as the kernel takes it
-	if tty == nil || !known || n.tid == 0 || fd > math.MaxInt32 {
-		return Call{}, false
+	if !known || n.tid == 0 || fd > math.MaxInt32 {
+		return Call{}, Device{}, false
 	}
 	c := Call{Arch: arch, Request: uint32(n.args[1]), Arg: n.args[2], FD: int(fd), TID: int(n.tid)}
 	if arch.Is32() {
@@ -174,7 +196,7 @@ func (s *Supervisor) ours(n *notification) (Call, bool) {
 	}
 	d, ok := s.files.device(c.TID, c.FD)
 	// What was looked at may be another task's, if this one was killed.
-	return c, ok && d == *tty && valid(s.listener, &n.id)
+	return c, d, ok && valid(s.listener, &n.id)
 }
 
 // continueNow has the kernel do a call.
@@ -183,9 +205,10 @@ func (s *Supervisor) continueNow(id uint64) {
 	send(s.listener, &s.answer)
 }
 
-// later takes in a call that may take time, and returns it, unless there are too many.
-func (s *Supervisor) later(ctx context.Context, id uint64, c Call) *waitingCall {
-	w := &waitingCall{Call: c, memory: Memory{listener: s.listener, id: id, tid: c.TID}}
+// later takes in a call that may take time, and returns it, unless there are too many. doubt is the tty of a call of which
+// it is not known whether it is ours.
+func (s *Supervisor) later(ctx context.Context, id uint64, c Call, doubt *Device) *waitingCall {
+	w := &waitingCall{Call: c, doubt: doubt, deaf: s.Interruptible != nil && !s.Interruptible(c), memory: Memory{listener: s.listener, id: id, tid: c.TID}}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	ok, watch := s.waiting.add(w)
 	if !ok {
@@ -202,6 +225,12 @@ func (s *Supervisor) later(ctx context.Context, id uint64, c Call) *waitingCall 
 
 // do answers a call that may take its time.
 func (s *Supervisor) do(w *waitingCall) {
+	if w.doubt != nil && !s.becomesOurs(w) {
+		s.waiting.remove(w)
+		w.cancel(nil)
+		send(s.listener, &response{id: w.memory.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+		return
+	}
 	value, errno := s.handler.Do(w.ctx, w.Call, &w.memory)
 	interrupted := errors.Is(context.Cause(w.ctx), ErrSignal)
 	s.waiting.remove(w)

@@ -3,6 +3,8 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -284,4 +286,71 @@ func TestContextEnds(t *testing.T) {
 	r.expect("wait ret=-1 errno=4 handled=0")
 	r.over <- nil
 	exited(t, r.wait(), 0)
+}
+
+// The kernel's own numbers never reach a program, whatever a Handler says.
+func TestReply(t *testing.T) {
+	for errno, want := range map[uint16]int32{0: 0, 1: -1, 25: -25, 511: -511, 512: -4, 516: -4, 65535: -4} {
+		if r := reply(7, 9, errno); r.id != 7 || r.errno != want || r.flags != 0 || (r.errno == 0) != (r.val == 9) {
+			t.Errorf("%d: %+v, want %d", errno, r, want)
+		}
+	}
+}
+
+func TestTooManyWait(t *testing.T) {
+	var w waitingCalls
+	calls := make([]waitingCall, maxWaiting+1)
+	for i := range maxWaiting {
+		if ok, watch := w.add(&calls[i]); !ok || watch != (i == 0) {
+			t.Fatalf("call %d: %v, watch %v", i, ok, watch)
+		}
+	}
+	last := &calls[maxWaiting]
+	if ok, _ := w.add(last); ok {
+		t.Error("one more was taken")
+	}
+	w.remove(&calls[0])
+	if ok, watch := w.add(last); !ok || watch {
+		t.Errorf("after one has gone: %v, watch %v", ok, watch)
+	}
+	if n := len(w.list(nil)); n != maxWaiting {
+		t.Errorf("%d are looked after", n)
+	}
+	for i := range calls {
+		w.remove(&calls[i])
+	}
+	// A look that finds none is the last one; the next call needs another watcher.
+	if n := len(w.list(nil)); n != 0 {
+		t.Errorf("%d are looked after", n)
+	}
+	if ok, watch := w.add(last); !ok || !watch {
+		t.Errorf("after all have gone: %v, watch %v", ok, watch)
+	}
+}
+
+// What a call tells of itself.
+func TestCall(t *testing.T) {
+	program, tty := build(t, "-m32"), pty(t)
+	h := newFake()
+	r := start(t, tty, h, program, "wait", tty)
+	if got, want := r.waits(), (Call{Arch: I386, Request: tiocmiwait, Arg: 0x40, FD: 3, TID: r.process.PID()}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	h.release <- struct{}{}
+	r.expect("wait ret=0 errno=0 handled=0")
+	exited(t, r.wait(), 0)
+}
+
+func TestKill(t *testing.T) {
+	p, _, out, err := startWith(t, Options{Argv: []string{"cat"}, Env: os.Environ(), Requests: fakeRequests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	if _, err := out.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("its output: %v", err)
+	}
+	if _, err := New(p, newFake()); err == nil {
+		t.Error("it can be supervised")
+	}
 }

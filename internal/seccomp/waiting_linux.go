@@ -23,6 +23,8 @@ var ErrSignal = errors.New("the task has a signal to take")
 type waitingCall struct {
 	Call
 	memory Memory
+	doubt  *Device         // which may become ours; nil: it is
+	deaf   bool            // a signal does not end it
 	ctx    context.Context // of the call: it is made here, and ended by the watcher
 	cancel context.CancelCauseFunc
 }
@@ -95,7 +97,7 @@ func (w *waitingCalls) watch(ctx context.Context) {
 func (c *waitingCall) look() error {
 	// A Memory is for one goroutine; what this needs of it does not change.
 	id := c.memory.id
-	signalled := c.signalled()
+	signalled := !c.deaf && c.signalled()
 	if !valid(c.memory.listener, &id) {
 		return ErrGone // and what was read may be another task's
 	}
