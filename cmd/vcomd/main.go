@@ -8,11 +8,11 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/vcomd/vcomd/internal/notify"
+	"github.com/vcomd/vcomd/internal/seccomp"
 )
 
 func main() {
-	notify.MaybeChild()
+	seccomp.MaybeChild()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()

@@ -13,8 +13,8 @@ import (
 
 	"github.com/vcomd/vcomd/internal/config"
 	"github.com/vcomd/vcomd/internal/daemon"
-	"github.com/vcomd/vcomd/internal/notify"
 	"github.com/vcomd/vcomd/internal/runlink"
+	"github.com/vcomd/vcomd/internal/seccomp"
 	"github.com/vcomd/vcomd/internal/wrap"
 )
 
@@ -160,16 +160,16 @@ func runOwn(c *cli.Context, s *portFlags, o wrap.Options) error {
 // ended makes an exit code of how the program has ended, or why it has not begun.
 func ended(status unix.WaitStatus, err error) error {
 	switch {
-	case errors.Is(err, notify.ErrNotFound):
+	case errors.Is(err, seccomp.ErrNotFound):
 		return &runError{exitNotFound, err}
-	case errors.Is(err, notify.ErrNotExecutable):
+	case errors.Is(err, seccomp.ErrNotExecutable):
 		return &runError{exitNotExecutable, err}
-	case errors.Is(err, notify.ErrKernel):
+	case errors.Is(err, seccomp.ErrKernel):
 		err = fmt.Errorf("%w; without it start the program as it is: what the pseudo-terminal carries works", err)
 		return &runError{exitRunFailed, err}
-	case errors.Is(err, notify.ErrNested):
+	case errors.Is(err, seccomp.ErrNested):
 		return &runError{exitRunFailed, fmt.Errorf("%w; one vcomd run cannot run in another", err)}
-	case errors.Is(err, notify.ErrPrivilege):
+	case errors.Is(err, seccomp.ErrPrivilege):
 		return &runError{exitRunFailed, fmt.Errorf("%w; leave --keep-privileges away", err)}
 	case err != nil:
 		return &runError{exitRunFailed, err}

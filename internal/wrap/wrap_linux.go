@@ -1,5 +1,5 @@
 // Package wrap runs a program whose serial ioctls are answered by a port: it joins
-// internal/notify, which sees them, internal/ioctl, which knows what they mean, and
+// internal/seccomp, which sees them, internal/ioctl, which knows what they mean, and
 // internal/runlink, which has the port do it.
 package wrap
 
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/internal/ioctl"
-	"github.com/vcomd/vcomd/internal/notify"
 	"github.com/vcomd/vcomd/internal/runlink"
+	"github.com/vcomd/vcomd/internal/seccomp"
 )
 
 // Options say what is run, and on which port.
@@ -47,24 +47,23 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 		return 0, err
 	}
 	wg.Go(func() { _ = link.Run(ctx) }) // it ends with ctx, without an error
-	if err := notify.Adopt(); err != nil {
-		return 0, err
-	}
-	pid, listener, err := notify.Start(notify.Options{
-		Argv: arguments(o, link.Path()), Env: o.Env, Requests: requests(), KeepPrivileges: o.KeepPrivileges,
+	process, err := seccomp.Start(seccomp.Options{
+		Argv: arguments(o, link.Path()), Env: o.Env, Requests: requests(), KeepPrivileges: o.KeepPrivileges, Adopt: true,
 	})
 	if err != nil {
 		return 0, err
 	}
-	supervisor, err := notify.New(listener, &handler{link: link, emulator: ioctl.New(link)})
+	h := &handler{link: link, emulator: ioctl.New(link)}
+	supervisor, err := seccomp.New(process, h)
 	if err != nil {
 		return 0, err
 	}
+	supervisor.Uncertain, supervisor.Interruptible = link.Uncertain, interruptible
 	tty.watchedBy(supervisor)
 	watched := make(chan error, 1)
 	// Not with ctx: the program must never find nobody to answer it.
 	go func() { watched <- supervisor.Run(context.WithoutCancel(ctx)) }()
-	status, err = notify.Wait(pid)
+	status, err = process.Wait(context.WithoutCancel(ctx))
 	return status, errors.Join(err, <-watched)
 }
 
@@ -83,7 +82,7 @@ func arguments(o Options, tty string) []string {
 type tty struct {
 	mu         sync.Mutex
 	path       string
-	supervisor *notify.Supervisor
+	supervisor *seccomp.Supervisor
 }
 
 func (t *tty) is(path string) {
@@ -93,7 +92,7 @@ func (t *tty) is(path string) {
 	t.tellLocked()
 }
 
-func (t *tty) watchedBy(s *notify.Supervisor) {
+func (t *tty) watchedBy(s *seccomp.Supervisor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.supervisor = s
@@ -105,7 +104,7 @@ func (t *tty) tellLocked() {
 		return
 	}
 	// A tty that has gone already is followed by another.
-	if d, err := notify.DeviceOf(t.path); err == nil {
+	if d, err := seccomp.DeviceOf(t.path); err == nil {
 		t.supervisor.SetDevice(d)
 	}
 }
@@ -150,18 +149,18 @@ type handler struct {
 	emulator *ioctl.Emulator
 }
 
-var _ notify.Handler = (*handler)(nil)
+var _ seccomp.Handler = (*handler)(nil)
 
-// Decide implements notify.Handler. What a State answers is answered at once; what
+// Decide implements seccomp.Handler. What a State answers is answered at once; what
 // the port is asked may have to wait for it.
-func (h *handler) Decide(c notify.Call) notify.Action {
+func (h *handler) Decide(c seccomp.Call) seccomp.Action {
 	switch {
 	case !ioctl.Known(c.Request) || left[c.Request]:
-		return notify.Continue
+		return seccomp.Continue
 	case reads(c.Request):
-		return notify.Now
+		return seccomp.Now
 	default:
-		return notify.Later
+		return seccomp.Later
 	}
 }
 
@@ -175,8 +174,8 @@ func reads(request uint32) bool {
 	}
 }
 
-// Do implements notify.Handler.
-func (h *handler) Do(ctx context.Context, c notify.Call, m *notify.Memory) (int64, uint16) {
+// Do implements seccomp.Handler.
+func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
 	if c.Request == tiocOutq || c.Request == tiocSerGetLSR {
 		// How much waits changes without anybody telling.
 		if err := h.link.Refresh(ctx); err != nil {
@@ -190,21 +189,17 @@ func (h *handler) Do(ctx context.Context, c notify.Call, m *notify.Memory) (int6
 	return value, uint16(e)
 }
 
-// Uncertain implements notify.Handler.
-func (h *handler) Uncertain() <-chan struct{} { return h.link.Uncertain() }
-
-// Interruptible implements notify.Handler: what waits for the line or for output to
-// leave can be interrupted, and nothing else. The rest is done, or not, before a
-// signal is looked at.
-func (h *handler) Interruptible(c notify.Call) bool {
+// interruptible reports whether a signal ends a call: what waits for the line or for
+// output to leave, and nothing else. The rest is done before a signal is looked at.
+func interruptible(c seccomp.Call) bool {
 	return ioctl.Restarts(c.Request) || c.Request == tcsbrk || c.Request == tcsbrkp
 }
 
-// Restart implements notify.Handler.
-func (h *handler) Restart(c notify.Call) bool { return ioctl.Restarts(c.Request) }
+// Restart implements seccomp.Handler.
+func (h *handler) Restart(c seccomp.Call) bool { return ioctl.Restarts(c.Request) }
 
 var archs = [...]ioctl.Arch{
-	notify.AMD64: ioctl.AMD64, notify.I386: ioctl.I386, notify.ARM64: ioctl.ARM64, notify.ARM: ioctl.ARM,
+	seccomp.AMD64: ioctl.AMD64, seccomp.I386: ioctl.I386, seccomp.ARM64: ioctl.ARM64, seccomp.ARM: ioctl.ARM,
 }
 
 func errno(err error) ioctl.Errno {

@@ -1,4 +1,0 @@
-package notify
-
-// abis are the architectures of programs on this machine.
-var abis = []abi{abiAMD64, abiI386}
