@@ -43,7 +43,7 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if setting, ok := errors.AsType[*config.Error](err); ok {
 		setting.Setting = origin(args, setting.Setting)
 	}
-	if status, ok := errors.AsType[exitStatus](err); ok {
+	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status) // the program has said what there was to say
 	}
 	_, _ = fmt.Fprintf(stderr, "vcomd: %v\n", err)

@@ -29,10 +29,10 @@ const (
 	exitBySignal      = 128 // and the signal's number
 )
 
-// exitStatus is the program's, as an error.
-type exitStatus int
+// statusError is the program's, as an error.
+type statusError int
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // runCommand is vcomd run: a program to whose ioctls the port is a UART.
 func runCommand() *cli.Command {
@@ -174,9 +174,9 @@ func ended(status unix.WaitStatus, err error) error {
 	case err != nil:
 		return &runError{exitRunFailed, err}
 	case status.Signaled():
-		return exitStatus(exitBySignal + int(status.Signal()))
+		return statusError(exitBySignal + int(status.Signal()))
 	case status.ExitStatus() != 0:
-		return exitStatus(status.ExitStatus())
+		return statusError(status.ExitStatus())
 	default:
 		return nil
 	}

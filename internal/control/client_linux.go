@@ -19,8 +19,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vcomd/vcomd/internal/socket"
 	"golang.org/x/sys/unix"
+
+	"github.com/vcomd/vcomd/internal/socket"
 )
 
 // Client finds the ports of the vcomds that run, and talks to them.

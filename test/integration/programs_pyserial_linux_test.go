@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func startPythonBy(t *testing.T, by []string, modules ...string) *pythonProcess 
 			skip(t, "Python's "+m+" is not installed: scripts/deps.sh installs it")
 		}
 	}
-	argv := append(by[:len(by):len(by)], python, "-c", `
+	argv := slices.Concat(by, []string{python, "-c", `
 import sys
 names = {}
 for line in sys.stdin:
@@ -49,7 +50,7 @@ for line in sys.stdin:
             print("=", flush=True)
     except BaseException as e:
         print("!", repr(e), flush=True)
-`)
+`})
 	cmd := exec.Command(argv[0], argv[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

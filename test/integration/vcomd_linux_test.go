@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,7 +53,7 @@ func startBy(t *testing.T, by []string, remote string, flags ...string) *vcomd {
 	dir := t.TempDir()
 	v := &vcomd{link: filepath.Join(dir, "tty")}
 	args := append([]string{"--link", v.link, "--run-dir", filepath.Join(dir, "run")}, flags...)
-	argv := append(append(by[:len(by):len(by)], binary), append(args, remote)...)
+	argv := slices.Concat(by, []string{binary}, args, []string{remote})
 	cmd := exec.Command(argv[0], argv[1:]...)
 	// A binary with the race detector sleeps a second before it ends, if not told.
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0")
