@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -37,8 +39,8 @@ func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e
 // runCommand is vcomd run: a program to whose ioctls the port is a UART.
 func runCommand() *cli.Command {
 	var (
-		s    portFlags
-		keep bool
+		s          portFlags
+		noNewPrivs string
 	)
 	return &cli.Command{
 		Name:      runName,
@@ -51,11 +53,17 @@ func runCommand() *cli.Command {
 			"Exit status: the program's, 128+N after signal N; 125 vcomd failed, 126 the program cannot be executed,\n" +
 			"127 there is none.",
 		OnUsageError: onUsageError,
-		Flags: append(s.flags(), &cli.BoolFlag{
-			Name: "keep-privileges", EnvVars: []string{variable("keep-privileges")}, Destination: &keep,
-			Usage: "let the program gain privileges by set-uid programs (no no_new_privs); for root",
-		}),
-		Action: func(c *cli.Context) error { return runProgram(c, &s, keep) },
+		Flags: append(s.flags(), text(&noNewPrivs, "no-new-privs", "true",
+			"`false`: the program may gain privileges, by set-uid programs; only root may allow that")),
+		Action: func(c *cli.Context) error {
+			no, err := strconv.ParseBool(cmp.Or(noNewPrivs, "true"))
+			if err != nil {
+				return &config.Error{
+					Setting: "--no-new-privs", Value: noNewPrivs, Found: "this is neither true nor false", Hint: "write true or false", Err: err,
+				}
+			}
+			return runProgram(c, &s, !no)
+		},
 	}
 }
 
@@ -170,7 +178,7 @@ func ended(status unix.WaitStatus, err error) error {
 	case errors.Is(err, seccomp.ErrNested):
 		return &runError{exitRunFailed, fmt.Errorf("%w; one vcomd run cannot run in another", err)}
 	case errors.Is(err, seccomp.ErrPrivilege):
-		return &runError{exitRunFailed, fmt.Errorf("%w; leave --keep-privileges away", err)}
+		return &runError{exitRunFailed, fmt.Errorf("%w; leave --no-new-privs=false out", err)}
 	case err != nil:
 		return &runError{exitRunFailed, err}
 	case status.Signaled():

@@ -156,9 +156,9 @@ func TestRunKeepPrivileges(t *testing.T) {
 		want  string
 	}{
 		{nil, nil, 0, "NoNewPrivs:\t1"},
-		{nil, []string{"--keep-privileges"}, 0, "NoNewPrivs:\t0"},
+		{nil, []string{"--no-new-privs=false"}, 0, "NoNewPrivs:\t0"},
 		{other, nil, 0, "NoNewPrivs:\t1"},
-		{other, []string{"--keep-privileges"}, 125, "leave --keep-privileges away"},
+		{other, []string{"--no-new-privs=false"}, 125, "leave --no-new-privs=false out"},
 	} {
 		argv := append(tt.by[:len(tt.by):len(tt.by)], program, "run", "--run-dir", filepath.Join(dir, fmt.Sprint(i)))
 		argv = append(append(argv, tt.flags...), "sim:echo", "--", "grep", "NoNewPrivs", "/proc/self/status")
