@@ -308,6 +308,8 @@ func TestDropBanner(t *testing.T) {
 		})
 		f := r.program()
 		r.await(KindConnected)
+		// Until its first answer all that the server says is its greeting.
+		r.eventually("the server has answered", func() bool { return r.status().Reported.BaudRate != 0 })
 		r.uart.Receive([]byte("data"))
 		want, dropped := banner+"data", uint64(0)
 		if drop {
