@@ -38,6 +38,7 @@ type options struct {
 	rounds  int
 	quick   bool
 	pace    bool
+	ioctl   bool
 	vcomd   string
 	out     string
 	limit   time.Duration
@@ -68,6 +69,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3000, "round trips of each size")
 	flags.BoolVar(&o.quick, "quick", false, "a short run: two repetitions, 0.2 seconds, 1000 round trips, unless given")
 	flags.BoolVar(&o.pace, "pace", false, "measure only vcomd's --pace, which takes eight seconds")
+	flags.BoolVar(&o.ioctl, "ioctl", false, "measure only what ioctls cost under vcomd run, which takes half a minute")
 	flags.StringVar(&o.vcomd, "vcomd", "bin/vcomd", "the vcomd `binary` to measure")
 	flags.StringVar(&o.out, "out", "bench-results", "`directory` for the JSON file")
 	flags.DurationVar(&o.limit, "limit", 9*time.Minute, "no repetition starts after this time")
@@ -90,7 +92,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			o.rounds = 1000
 		}
 	}
-	if o.pace {
+	if o.pace || o.ioctl {
 		*only = "vcomd-tcp"
 	}
 	if *only != "" {
@@ -141,11 +143,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		r.Restarts = 10
 	}
 	pl := plan{rounds: r.Rounds, changes: r.Changes, load: time.Duration(o.seconds * float64(time.Second))}
-	if !o.pace {
+	if !o.pace && !o.ioctl {
 		repeat(ctx, r, able, pl, begin.Add(o.limit), stderr)
 		r.restarts(ctx, able)
 	}
-	r.pace(ctx, able)
+	if !o.ioctl {
+		r.pace(ctx, able)
+	}
+	if !o.pace {
+		r.ioctls(ctx, o.vcomd)
+	}
 	r.Took = time.Since(begin).Seconds()
 	r.LoadAfter = loadAverage()
 	r.summarise()

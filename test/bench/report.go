@@ -58,6 +58,7 @@ type report struct {
 	Took       float64       `json:"took_seconds"`
 	Peers      []*peerReport `json:"peers"`
 	Pace       []paceReport  `json:"pace,omitempty"`
+	Ioctl      *ioctlReport  `json:"ioctl,omitempty"`
 }
 
 type peerReport struct {
@@ -156,6 +157,7 @@ func (r *report) print(w io.Writer) {
 		printTable(w, columns)
 	}
 	r.printPace(w)
+	r.printIoctls(w)
 	for _, p := range r.Peers {
 		for _, e := range slices.Concat(p.Notes, p.Errors) {
 			say(w, "\n%s: %s\n", p.Name, e)
