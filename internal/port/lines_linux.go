@@ -25,7 +25,7 @@ func (p *Port) raises() bool {
 
 // raiseLines is for the first open.
 func (p *Port) raiseLines() {
-	if !p.raises() {
+	if p.raised = p.raises(); !p.raised {
 		return
 	}
 	p.setLines(cmp.Or(p.cfg.DTR, comport.ControlDTROn), cmp.Or(p.cfg.RTS, comport.ControlRTSOn))
@@ -33,7 +33,8 @@ func (p *Port) raiseLines() {
 
 // dropLines is for the last close: after the bytes that are in front of it.
 func (p *Port) dropLines() {
-	if p.raises() && p.termios.Cflag&unix.HUPCL != 0 {
+	// Its supervisor may have gone before the program's last close was seen.
+	if p.raised && p.termios.Cflag&unix.HUPCL != 0 {
 		p.setLines(comport.ControlDTROff, comport.ControlRTSOff)
 	}
 }

@@ -252,3 +252,15 @@ func TestUARTFlush(t *testing.T) {
 	}
 	r.eventually("the purges", func() bool { return slices.Equal(r.purges(), []comport.Purge{1, 2, 3}) })
 }
+
+// TestLinesDropAfterTheSupervisor: the close drops what the open has raised, also
+// when the supervisor was quicker to go.
+func TestLinesDropAfterTheSupervisor(t *testing.T) {
+	r, f := newUART(t, func(cfg *Config) { cfg.Connect = ConnectAlways })
+	r.eventually("raised", func() bool { return r.uart.State().DTR == comport.ControlDTROn && len(r.asked()) >= 2 })
+	r.do(r.port.Detach)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("dropped", func() bool { return r.uart.State().DTR == comport.ControlDTROff })
+}
