@@ -45,6 +45,7 @@ type Port struct {
 	poll       poll
 	greeting   greeting
 	attached   int    // supervisors of programs: see Attach
+	raised     bool   // the open has raised the lines: the close drops them
 	exact      bool   // frameFlags hold: a program's whole settings are known
 	frameFlags uint32 // CSIZE and PARENB
 	counts     Counts
