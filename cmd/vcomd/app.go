@@ -93,6 +93,7 @@ happens at the remote UART, and the port survives network loss.
 
    vcomd --link /dev/ttyGPS 192.0.2.7:2217    then: gpsd /dev/ttyGPS
    vcomd --link ./port --line 9600-7E1 rfc2217://host
+   vcomd run host:2217 -- picocom -b 115200 {}
    vcomd --link ./port sim:gps                try it without any hardware
 
 REMOTE is host[:port] (port 2217), rfc2217://host[:port], telnet://host[:port]
@@ -100,11 +101,12 @@ REMOTE is host[:port] (port 2217), rfc2217://host[:port], telnet://host[:port]
 rfc2217s://, telnets://, tls://, a Unix socket: unix:PATH, or the built-in
 simulated server: sim:gps, sim:echo, sim:modem.
 
-A pseudo-terminal cannot show parity and data bits: give them with --line.
+A pseudo-terminal hides parity, data bits, modem lines and breaks from vcomd:
+run the program with vcomd run, or give parity and data bits with --line.
 Every flag can be set in the environment: --close-delay is VCOMD_CLOSE_DELAY.
 
 Exit status: 0 stopped by a signal; 1 the world refused (link taken, no
-permission); 2 wrong usage.`
+permission, --retries used up); 2 wrong usage.`
 
 // newApp describes the command line. Nothing is done here.
 func newApp(stdout, stderr io.Writer) *cli.App {
@@ -112,7 +114,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -124,7 +126,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{statusCommand(), setCommand(), simCommand(), runCommand(), {
+		Commands: []*cli.Command{runCommand(), statusCommand(), setCommand(), simCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

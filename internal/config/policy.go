@@ -45,6 +45,9 @@ type Policy struct {
 	ModemMask      string
 }
 
+// minProbe is the shortest --probe.
+const minProbe = 100 * time.Millisecond
+
 // maxRetries bounds --retries.
 const maxRetries = 1_000_000
 
@@ -141,12 +144,18 @@ func (s Policy) numbers(p *port.Policy) error {
 }
 
 func (s Policy) times(p *port.Policy) error {
-	return readTimes([]timeSetting{
+	if err := readTimes([]timeSetting{
 		{"--dead-after", s.DeadAfter, DefaultDeadAfter, time.Second, &p.DeadAfter},
 		{"--probe", s.Probe, "0", 0, &p.Probe},
 		{"--drain", s.Drain, DefaultDrain, 0, &p.Drain},
 		{"--stale-after", s.StaleAfter, DefaultStaleAfter, 0, &p.StaleAfter},
-	})
+	}); err != nil {
+		return err
+	}
+	if p.Probe != 0 && p.Probe < minProbe {
+		return &Error{"--probe", s.Probe, "so often a server is not to be asked", fmt.Sprintf("write a time from %v to 24h, or 0 to never ask", minProbe), nil}
+	}
+	return nil
 }
 
 // contradictions finds what does not go with the remote, or with each other.

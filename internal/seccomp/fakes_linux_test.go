@@ -58,11 +58,12 @@ type fake struct {
 
 	sets, sum atomic.Int64 // TIOCMBIS calls, and of their arguments
 	mu        sync.Mutex
-	causes    []error // why TIOCMIWAITs' contexts have ended
+	causes    []error    // why TIOCMIWAITs' contexts have ended
+	ended     chan error // the same
 }
 
 func newFake() *fake {
-	return &fake{begun: make(chan Call, 2*maxWaiting), release: make(chan struct{}, 2*maxWaiting)}
+	return &fake{ended: make(chan error, 2*maxWaiting), begun: make(chan Call, 2*maxWaiting), release: make(chan struct{}, 2*maxWaiting)}
 }
 
 func (f *fake) Decide(c Call) Action {
@@ -103,6 +104,7 @@ func (f *fake) Do(ctx context.Context, c Call, m *Memory) (int64, uint16) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.causes = append(f.causes, context.Cause(ctx))
+			f.ended <- context.Cause(ctx)
 			return 0, uint16(unix.EINTR)
 		}
 	}
@@ -336,6 +338,9 @@ func supervise(tty string) int {
 	if err := errors.Join(err, <-done); err != nil {
 		fmt.Println("supervise:", err)
 		return superviseFailed
+	}
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
+		fmt.Println("it has left children:", err)
 	}
 	if st.Signaled() {
 		return 128 + int(st.Signal())

@@ -83,20 +83,24 @@ func (p *Process) Kill() {
 //   - stops when the program is stopped, if there is a shell that would notice;
 //   - continues the program, if it is stopped, at SIGCONT.
 func (p *Process) Wait(ctx context.Context) (unix.WaitStatus, error) {
+	var got syscall.Signal
 	for {
 		done, err := p.reap()
 		if done || err != nil {
 			p.releaseSignals()
 			return p.status, err
 		}
+		// Only now: to a program that has ended, and is not reaped, a signal would be lost.
+		if got != 0 {
+			p.pass(got)
+			got = 0
+		}
 		select {
 		case <-ctx.Done():
 			return p.status, context.Cause(ctx)
 		case <-p.child:
 		case s := <-p.signals:
-			if n, ok := s.(syscall.Signal); ok {
-				p.pass(n)
-			}
+			got, _ = s.(syscall.Signal)
 		}
 	}
 }

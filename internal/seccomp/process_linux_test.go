@@ -186,7 +186,7 @@ func TestWithoutPrivilege(t *testing.T) {
 		cmd := supervisor(t, tty, program, "daemon", tty)
 		asNobody(t, cmd, tty)
 		cmd.Stdin = strings.NewReader("x")
-		if got, status := output(t, cmd); got != "lines ret=0 errno=0 handled=0\nvalue=0x1a6\n" || status != 3 {
+		if got, status := output(t, cmd); got != "orphaned ret=0 errno=0 handled=0\nlines ret=0 errno=0 handled=0\nvalue=0x1a6\n" || status != 3 {
 			t.Errorf("%q, %d", got, status)
 		}
 	})
@@ -233,7 +233,7 @@ func TestDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(out)
-	if got := string(b); got != "lines ret=0 errno=0 handled=0\nvalue=0x1a6\n" || err != nil {
+	if got := string(b); got != "orphaned ret=0 errno=0 handled=0\nlines ret=0 errno=0 handled=0\nvalue=0x1a6\n" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	var exit *exec.ExitError
@@ -258,6 +258,7 @@ func TestDaemonOfOthers(t *testing.T) {
 		t.Fatalf("Run has ended before the daemon: %v", err)
 	default:
 	}
+	r.expect("orphaned ret=0 errno=0 handled=0")
 	if _, err := r.in.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}
@@ -265,6 +266,36 @@ func TestDaemonOfOthers(t *testing.T) {
 	r.expect("value=0x1a6")
 	if err := <-r.over; err != nil {
 		t.Error(err)
+	}
+}
+
+// When the program has ended, signals are for what it has left behind.
+func TestForwardsToDaemon(t *testing.T) {
+	program, tty := build(t), pty(t)
+	cmd := supervisor(t, tty, program, "daemon", tty)
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	if l, err := lines.ReadString('\n'); !strings.HasPrefix(l, "orphaned ") {
+		t.Fatalf("%q, %v", l, err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(lines); len(b) != 0 || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("%v, want exit status 3", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -256,6 +257,27 @@ func TestKilled(t *testing.T) {
 	if len(h.causes) != 1 || !errors.Is(h.causes[0], ErrGone) {
 		t.Errorf("contexts have ended because of %v", h.causes)
 	}
+}
+
+// So it does while other tasks live.
+func TestOneOfTwoKilled(t *testing.T) {
+	program, tty := build(t), pty(t)
+	h := newFake()
+	r := start(t, tty, h, "sh", "-c", `"$@"; echo $?; read x`, "sh", program, "wait", tty)
+	if err := unix.Kill(r.waits().TID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("137")
+	select {
+	case err := <-h.ended:
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("its context has ended because of %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("its context has not ended")
+	}
+	r.in.Close()
+	exited(t, r.wait(), 1)
 }
 
 // The descriptor is closed while the call waits: the call goes on, as it does in a driver.

@@ -161,6 +161,7 @@ static void daemonize(void)
 	setsid();
 	while (getppid() == parent)
 		usleep(1000);
+	say("orphaned", 0);
 	if (read(0, &c, 1) != 1)
 		_exit(1);
 	lines();
