@@ -80,6 +80,9 @@ func (p *Port) frame(want comport.State) (flags uint32) {
 	return flags
 }
 
+// Look notices at once that a program has opened or closed the tty.
+func (p *Port) Look() { p.wake() }
+
 // Attach is for a supervisor of programs whose ioctls it sees: for them the port
 // behaves as a UART, lines and errors included. Detach ends that.
 func (p *Port) Attach() {

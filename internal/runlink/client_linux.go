@@ -45,6 +45,7 @@ type Client struct {
 	back    chan struct{} // closed when there is a server again; nil: there is one
 	last    state
 	current atomic.Pointer[ioctl.State]
+	open    atomic.Bool
 	ended   bool
 }
 
@@ -257,6 +258,7 @@ func (c *Client) Uncertain() <-chan struct{} {
 }
 
 func (c *Client) publishLocked() {
+	c.open.Store(c.last.Open != 0)
 	old := c.changed
 	c.changed = make(chan struct{})
 	n := c.last.Counts
@@ -390,7 +392,12 @@ func (c *Client) Flush(ctx context.Context, q ioctl.Queue) error {
 	return err
 }
 
-// Refresh asks for what changes all the time: how much output waits.
+// Open reports whether the port is known to be open. A program that makes a call on
+// it has it open, whatever is known: then Refresh says what the open has changed.
+func (c *Client) Open() bool { return c.open.Load() }
+
+// Refresh asks for what changes without being told: how much output waits, and what
+// an open that has not been noticed yet has done to the lines.
 func (c *Client) Refresh(ctx context.Context) error {
 	n, err := c.do(ctx, request{Op: opQueue})
 	if err != nil {

@@ -27,6 +27,7 @@ type fakePort struct {
 	log      []string
 	uart     port.UART
 	attached int
+	looked   int
 	fail     error
 	sent     func()      // of a WhenSent that waits
 	broken   func(error) // of a SendBreak
@@ -40,6 +41,7 @@ func (p *fakePort) note(format string, args ...any) error {
 
 func (p *fakePort) Names() []string { return []string{"gps", "/dev/ttyGPS", p.uart.Path} }
 func (p *fakePort) UART() port.UART { return p.uart }
+func (p *fakePort) Look()           { p.looked++ }
 func (p *fakePort) Attach()         { p.attached++ }
 func (p *fakePort) Detach()         { p.attached-- }
 
@@ -303,10 +305,21 @@ func TestRefresh(t *testing.T) {
 	r := newRig(t)
 	r.serve(false)
 	c, _ := r.dial()
-	r.do(func() { r.port.uart.OutQueue = 42 })
+	if c.Open() {
+		t.Error("a closed port is open")
+	}
+	r.do(func() { r.port.uart.OutQueue, r.port.uart.Open, r.port.uart.DTR = 42, true, true })
 	if err := c.Refresh(t.Context()); err != nil || c.State().OutQueue != 42 {
 		t.Errorf("%v, %d bytes wait, want 42", err, c.State().OutQueue)
 	}
+	if !c.Open() || c.State().Lines&ioctl.LineDTR == 0 {
+		t.Error("what an open has changed is not read")
+	}
+	r.do(func() {
+		if r.port.looked != 1 {
+			t.Errorf("the port has looked %d times, want 1", r.port.looked)
+		}
+	})
 }
 
 // TestCancel: who gives up what takes long has it ended at the port.

@@ -101,6 +101,7 @@ type state struct {
 	Lines    uint32 // TIOCM_*
 	Counts   [10]uint32
 	OutQueue uint32
+	Open     uint32 // 1: a program is known to have the port open
 }
 
 // encode makes a packet of a message.

@@ -29,6 +29,7 @@ const (
 type Port interface {
 	Names() []string
 	UART() port.UART
+	Look()
 	Attach()
 	Detach()
 	SetTermios(t unix.Termios) error
@@ -105,6 +106,9 @@ func (s *Server) state() state {
 	u := s.port.UART()
 	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue)}
 	copy(st.Path[:len(st.Path)-1], u.Path)
+	if u.Open {
+		st.Open = 1
+	}
 	for _, l := range []struct {
 		is   bool
 		line ioctl.Lines
@@ -295,6 +299,9 @@ func (s *Server) do(c *supervisor, r request) {
 	case opFlush:
 		reply(s.port.Flush(r.A&1 != 0, r.A&2 != 0))
 	case opQueue:
+		s.port.Look()
+		// Before the answer, whose caller is going to read it.
+		c.send(encode(answer{Kind: kindState, State: s.state()}))
 		c.send(encode(answer{Kind: kindReply, ID: r.ID, Value: uint32(s.port.UART().OutQueue)}))
 	case opCancel:
 		if cancel := c.running[r.A]; cancel != nil {

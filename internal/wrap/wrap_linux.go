@@ -151,13 +151,13 @@ type handler struct {
 
 var _ seccomp.Handler = (*handler)(nil)
 
-// Decide implements seccomp.Handler. What a State answers is answered at once; what
-// the port is asked may have to wait for it.
+// Decide implements seccomp.Handler. What a State answers is answered at once, unless it
+// is from before the open; what the port is asked may have to wait for it.
 func (h *handler) Decide(c seccomp.Call) seccomp.Action {
 	switch {
 	case !ioctl.Known(c.Request) || left[c.Request]:
 		return seccomp.Continue
-	case reads(c.Request):
+	case reads(c.Request) && h.link.Open():
 		return seccomp.Now
 	default:
 		return seccomp.Later
@@ -176,8 +176,9 @@ func reads(request uint32) bool {
 
 // Do implements seccomp.Handler.
 func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
-	if c.Request == tiocOutq || c.Request == tiocSerGetLSR {
-		// How much waits changes without anybody telling.
+	if c.Request == tiocOutq || c.Request == tiocSerGetLSR || reads(c.Request) && !h.link.Open() {
+		// How much waits changes without anybody telling, and the first call after
+		// an open may come before it is known that the lines have gone up.
 		if err := h.link.Refresh(ctx); err != nil {
 			return 0, uint16(errno(err))
 		}

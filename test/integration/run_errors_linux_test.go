@@ -76,6 +76,21 @@ func TestRunReceivedBreak(t *testing.T) {
 	}
 }
 
+// The first call after an open finds both lines up, also where the last program has
+// dropped them: as early as it can be.
+func TestRunLinesAtEveryOpen(t *testing.T) {
+	_, v, p := startRun(t, &rfc2217test.Server{}, "fcntl", "os", "struct")
+	p.do("number = lambda request, value=0: struct.unpack('I', fcntl.ioctl(fd, request, struct.pack('I', value)))[0]")
+	for i := 1; i <= 50; i++ {
+		p.do("fd = os.open(%q, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK); first = number(0x5415)", v.link)
+		if got := p.value("first & 6"); got != "6" {
+			t.Fatalf("open %d: DTR and RTS are %s, want 6", i, got)
+		}
+		p.do("number(0x5417, 6); os.close(fd)") // TIOCMBIC
+		v.waitEvents("closed", i)
+	}
+}
+
 // setserial and its ioctls are answered: low_latency is kept, and a custom divisor
 // makes 38,400 bit/s another speed.
 func TestRunSerialStruct(t *testing.T) {
