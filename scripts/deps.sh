@@ -9,6 +9,8 @@ packages=(
   gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll setserial
   iproute2 nftables        # networks of the tests' own
 )
+# 32-bit programs under vcomd run.
+[ "$(dpkg --print-architecture)" != amd64 ] || packages+=(gcc-multilib)
 
 missing=()
 for p in "${packages[@]}"; do
