@@ -58,7 +58,7 @@ const (
 
 // ioctlPlan are the rows.
 func ioctlPlan() []*ioctlRow {
-	var rows []*ioctlRow
+	rows := make([]*ioctlRow, 0, 8)
 	for _, request := range []string{"tcgets", "tiocmget"} {
 		for _, how := range []string{ioctlBare, ioctlContinued, ioctlEmulated} {
 			rows = append(rows, &ioctlRow{Request: request, How: how})
@@ -100,8 +100,8 @@ func measureIoctls(ctx context.Context, vcomd string) (got ioctlReport, err erro
 		ctx: ctx, vcomd: vcomd, program: filepath.Join(dir, "serial"), link: filepath.Join(dir, "tty"),
 		runDir: filepath.Join(dir, "run"), uart: &rfc2217test.UART{Unpaced: true},
 	}
-	if out, err := exec.CommandContext(ctx, "cc", "-O2", "-o", b.program, serialSource).CombinedOutput(); err != nil {
-		return got, fmt.Errorf("cc %s: %w: %s", serialSource, err, out)
+	if b.program, err = build(ctx, b.program, []string{"cc", "-O2", "-o", "PROGRAM", serialSource}); err != nil {
+		return got, err
 	}
 	other, err := openOther()
 	if err != nil {

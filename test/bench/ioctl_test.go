@@ -21,7 +21,9 @@ func TestResetGaps(t *testing.T) {
 	const dtrOn, dtrOff, rtsOn, rtsOff = comport.ControlDTROn, comport.ControlDTROff, comport.ControlRTSOn, comport.ControlRTSOff
 	journal := []rfc2217test.Entry{
 		entry(0, dtrOff), entry(1, rtsOff),
-		entry(10, rtsOn), entry(110, dtrOn), entry(111, rtsOff), {Kind: rfc2217test.EntryData}, entry(161, dtrOff),
+		entry(10, rtsOn), entry(110, dtrOn), entry(111, rtsOff),
+		{Kind: rfc2217test.EntryData},
+		entry(161, dtrOff),
 		entry(170, rtsOn), entry(171, dtrOff),
 		entry(200, rtsOn), entry(302, dtrOn), entry(302, rtsOff), entry(352, dtrOff),
 	}

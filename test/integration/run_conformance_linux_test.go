@@ -198,12 +198,9 @@ func TestRunConformance(t *testing.T) {
 		open func(t *testing.T) *conformed
 		gaps map[string]string
 	}{
-		{"pseudo-terminal", func(t *testing.T) *conformed {
-			d := newDevice(t)
-			return &conformed{p: startPython(t), path: d.path, feed: func(b string) { write(t, d.File, []byte(b)) }}
-		}, ptyGaps},
-		{"vcomd", func(t *testing.T) *conformed { return conformedPort(t, false) }, ptyGaps},
-		{"vcomd run", func(t *testing.T) *conformed { return conformedPort(t, true) }, nil},
+		{"pseudo-terminal", conformedDevice, ptyGaps},
+		{"vcomd", conformedPort, ptyGaps},
+		{"vcomd run", conformedRun, nil},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			c := kind.open(t)
@@ -229,7 +226,18 @@ func TestRunConformance(t *testing.T) {
 	}
 }
 
-func conformedPort(t *testing.T, run bool) *conformed {
+// conformedDevice is a pseudo-terminal of nobody's.
+func conformedDevice(t *testing.T) *conformed {
+	t.Helper()
+	d := newDevice(t)
+	return &conformed{p: startPython(t), path: d.path, feed: func(b string) { write(t, d.File, []byte(b)) }}
+}
+
+// conformedPort is vcomd's, and conformedRun is too, with the program under vcomd run.
+func conformedPort(t *testing.T) *conformed { t.Helper(); return conformedBy(t, false) }
+func conformedRun(t *testing.T) *conformed  { t.Helper(); return conformedBy(t, true) }
+
+func conformedBy(t *testing.T, run bool) *conformed {
 	t.Helper()
 	s := serve(t, &rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true}})
 	v := start(t, s.addr, "--connect", "always")

@@ -2,10 +2,11 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,8 +161,8 @@ func TestRunKeepPrivileges(t *testing.T) {
 		{other, nil, 0, "NoNewPrivs:\t1"},
 		{other, []string{"--no-new-privs=false"}, 125, "leave --no-new-privs=false out"},
 	} {
-		argv := append(tt.by[:len(tt.by):len(tt.by)], program, "run", "--run-dir", filepath.Join(dir, fmt.Sprint(i)))
-		argv = append(append(argv, tt.flags...), "sim:echo", "--", "grep", "NoNewPrivs", "/proc/self/status")
+		argv := slices.Concat(tt.by, []string{program, "run", "--run-dir", filepath.Join(dir, strconv.Itoa(i))}, tt.flags,
+			[]string{"sim:echo", "--", "grep", "NoNewPrivs", "/proc/self/status"})
 		out, code := run(t, argv[0], argv[1:]...)
 		if code != tt.code || !strings.Contains(out, tt.want) {
 			t.Errorf("%q: exit status %d: %s; want %d and %q", argv, code, out, tt.code, tt.want)
