@@ -228,3 +228,16 @@ func TestLossWhileSending(t *testing.T) {
 		})
 	}
 }
+
+// TestDiscardSync: what waits in the tty when something is asked for is dropped as the
+// rest is.
+func TestDiscardSync(t *testing.T) {
+	r := newDownRig(Config{DiscardDown: true})
+	r.program("lost", 0)
+	r.Sync()
+	r.reconnect()
+	r.expect(t)
+	if c := r.Counters(); c.DroppedDown != 4 || c.FromProgram != 4 {
+		t.Errorf("counters %+v, want 4 of 4 dropped", c)
+	}
+}

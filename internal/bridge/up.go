@@ -216,6 +216,10 @@ func (b *Bridge) stageWaiting() (notes Note) {
 		}
 		notes |= note
 		b.counters.FromProgram += uint64(len(data))
+		if b.discards() {
+			b.counters.DroppedDown += uint64(len(data))
+			continue
+		}
 		b.queue.stage(data)
 		if !b.remote.Up() {
 			b.age(b.clock.Now())
