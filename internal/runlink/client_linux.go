@@ -23,6 +23,18 @@ var (
 	ErrNotServed = errors.New("it serves no such port")
 )
 
+// DialError says that a socket did not lead to the port: nothing was begun.
+type DialError struct {
+	Socket string
+	Err    error // ErrVersion, ErrNotServed or the system's
+}
+
+// Error implements error.
+func (e *DialError) Error() string { return "the vcomd at " + e.Socket + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DialError) Unwrap() error { return e.Err }
+
 // How long a Client waits before it tries to reach a server that is gone.
 const (
 	redialMin = 10 * time.Millisecond
@@ -61,74 +73,87 @@ type call struct {
 var _ ioctl.UART = (*Client)(nil)
 
 // Dial connects to a port by the name that it goes by. onPath is told of its tty,
-// now and whenever another takes its place; it must not block.
+// now and whenever another takes its place; it must not block. The error is a
+// *DialError. ctx is for the connecting alone.
 func Dial(ctx context.Context, socket, name string, onPath func(path string)) (*Client, error) {
 	c := &Client{socket: socket, name: name, onPath: onPath, changed: make(chan struct{})}
 	serial := ioctl.DefaultSerial(0)
 	c.serial.Store(&serial)
-	conn, err := c.connect(ctx)
+	conn, st, err := c.connect(ctx)
 	if err != nil {
-		return nil, err
-	}
-	// The first message is the state: with it the Client is ready.
-	buf := make([]byte, maxMessage)
-	n, err := conn.Read(buf)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the port's state: %w", err), conn.Close())
-	}
-	var a answer
-	if err := decode(buf[:n], &a); err != nil || a.Kind != kindState {
-		return nil, errors.Join(ErrVersion, conn.Close())
+		return nil, &DialError{socket, err}
 	}
 	c.conn = conn
-	c.take(a.State)
+	c.take(st)
 	return c, nil
 }
 
-// connect makes a connection and says which port is wanted.
-func (c *Client) connect(ctx context.Context) (net.Conn, error) {
+// connect makes a connection, says which port is wanted, and reads its state: with
+// that the Client is ready.
+func (c *Client) connect(ctx context.Context) (net.Conn, state, error) {
 	conn, err := socket.Dial(ctx, c.socket, true)
 	if err != nil {
-		return nil, err
+		return nil, state{}, err
 	}
-	if err := c.greet(conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	// A server that has stopped must not keep its programs' supervisors from ending.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	st, err := c.greet(conn)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
 	}
-	return conn, nil
+	if err != nil {
+		return nil, state{}, errors.Join(err, closed(conn.Close()))
+	}
+	return conn, st, nil
 }
 
-func (c *Client) greet(conn net.Conn) error {
+// closed is the error of a Close that somebody else may have done.
+func closed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (c *Client) greet(conn net.Conn) (first state, err error) {
 	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return err
+		return first, err
 	}
 	h := hello{Magic: magic, Version: version, PID: uint32(os.Getpid())}
 	if len(c.name) >= len(h.Name) {
-		return ErrNotServed
+		return first, ErrNotServed
 	}
 	copy(h.Name[:], c.name)
 	if _, err := conn.Write(encode(h)); err != nil {
-		return err
+		return first, err
 	}
 	buf := make([]byte, maxMessage)
 	n, err := conn.Read(buf)
 	if err != nil {
-		return err
+		return first, err
 	}
 	var w welcome
 	switch {
 	case decode(buf[:n], &w) != nil || w.Magic != magic || w.Version != version || w.Refused == refusedVersion:
-		return ErrVersion
+		return first, ErrVersion
 	case w.Refused != 0:
-		return ErrNotServed
+		return first, ErrNotServed
 	}
 	c.mu.Lock()
 	c.hangup = w.Hangup != 0
 	c.mu.Unlock()
-	return conn.SetDeadline(time.Time{})
+	if n, err = conn.Read(buf); err != nil {
+		return first, fmt.Errorf("read the port's state: %w", err)
+	}
+	var a answer
+	if err := decode(buf[:n], &a); err != nil || a.Kind != kindState {
+		return first, ErrVersion
+	}
+	return a.State, conn.SetDeadline(time.Time{})
 }
 
 // Run reads what the server sends, and connects again when it is gone, until ctx
-// ends.
+// ends. Calls then fail, those that wait and those to come.
 func (c *Client) Run(ctx context.Context) error {
 	defer c.end()
 	for {
@@ -168,7 +193,7 @@ func (c *Client) read(conn net.Conn) {
 // redial connects again; false when ctx has ended.
 func (c *Client) redial(ctx context.Context) bool {
 	for wait := redialMin; ; wait = min(2*wait, redialMax) {
-		conn, err := c.connect(ctx)
+		conn, st, err := c.connect(ctx)
 		if err == nil {
 			c.mu.Lock()
 			c.conn = conn
@@ -178,6 +203,7 @@ func (c *Client) redial(ctx context.Context) bool {
 				_, _ = conn.Write(encode(k.request)) // an error is met by read
 			}
 			c.mu.Unlock()
+			c.take(st)
 			return true
 		}
 		t := time.NewTimer(wait)
@@ -216,6 +242,7 @@ func (c *Client) end() {
 	defer c.mu.Unlock()
 	c.ended = true
 	c.failLocked(ioctl.EIO)
+	c.certainLocked()
 }
 
 func (c *Client) answered(id uint32, errno ioctl.Errno, value uint32) {
@@ -242,6 +269,11 @@ func (c *Client) take(st state) {
 	defer c.mu.Unlock()
 	c.last = st
 	c.publishLocked()
+	c.certainLocked()
+}
+
+// certainLocked ends the waiting for another tty.
+func (c *Client) certainLocked() {
 	if c.back != nil {
 		close(c.back)
 		c.back = nil
@@ -250,7 +282,7 @@ func (c *Client) take(st state) {
 
 // Uncertain returns nil while it is known which tty is the port's, and otherwise
 // what is closed when it is known again: a server that was started anew has given it
-// another.
+// another. When Run has ended there will be none.
 func (c *Client) Uncertain() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()

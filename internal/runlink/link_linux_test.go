@@ -409,6 +409,68 @@ func TestSupervisorGone(t *testing.T) {
 	})
 }
 
+// TestStoppedServer: one that does not answer keeps nobody from ending.
+func TestStoppedServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unixpacket", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	begin := time.Now()
+	go func() {
+		_, err := Dial(ctx, path, "gps", func(string) {})
+		ended <- err
+	}()
+	conn, err := ln.Accept() // by a server that then stops
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	cancel()
+	err = <-ended
+	if _, is := errors.AsType[*DialError](err); !is {
+		t.Errorf("%v, want a DialError", err)
+	}
+	if took := time.Since(begin); took >= helloTimeout {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestGoneForGood: when Run has ended nobody waits to learn which tty is the port's.
+func TestGoneForGood(t *testing.T) {
+	r := newRig(t)
+	stop := r.serve(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c, err := Dial(ctx, r.socket, "gps", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	stop()
+	r.eventually("it is not known", func() bool { return c.Uncertain() != nil })
+	back := c.Uncertain()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-back:
+	case <-time.After(patience):
+		t.Error("who waits for another tty waits for ever")
+	}
+	if c.Uncertain() != nil {
+		t.Error("it is still not known")
+	}
+	if err := c.Break(t.Context(), true); !errors.Is(err, ioctl.EIO) {
+		t.Errorf("a call: %v, want EIO", err)
+	}
+}
+
 // TestRefusals: another name, another version, and what is no supervisor.
 func TestRefusals(t *testing.T) {
 	r := newRig(t)
