@@ -28,25 +28,38 @@ type Options struct {
 	Env            []string
 	Path           string
 	KeepPrivileges bool
+	// Gone, if set, is closed when the port has gone for good. What the program asks
+	// of it fails from then on. Otherwise a port whose vcomd has gone is waited for.
+	Gone <-chan struct{}
 }
 
 // placeholder stands for the tty's path among a program's arguments.
 const placeholder = "{}"
 
 // Run runs the program and returns its status when it, and all that it has left
-// behind, has ended. The program has not run if there is an error.
+// behind, has ended. The program has not run if there is an error: a
+// *runlink.DialError if it was not even tried. ctx is for reaching the port; the
+// program's end is its own.
 func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-
 	var tty tty
 	link, err := runlink.Dial(ctx, o.Socket, o.Name, tty.is)
 	if err != nil {
 		return 0, err
 	}
+	// Not with ctx: a signal that ends it is the program's, which may well go on.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
 	wg.Go(func() { _ = link.Run(ctx) }) // it ends with ctx, without an error
+	wg.Go(func() {
+		select {
+		case <-o.Gone:
+			cancel()
+			tty.gone()
+		case <-ctx.Done():
+		}
+	})
 	process, err := seccomp.Start(seccomp.Options{
 		Argv: arguments(o, link.Path()), Env: o.Env, Requests: requests(), KeepPrivileges: o.KeepPrivileges, Adopt: true,
 	})
@@ -92,6 +105,17 @@ func (t *tty) is(path string) {
 	t.tellLocked()
 }
 
+// gone leaves all calls to the kernel: it fails those on what was the port's, and
+// another tty may get its number.
+func (t *tty) gone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.path = ""
+	if t.supervisor != nil {
+		t.supervisor.SetDevice(seccomp.Device{})
+	}
+}
+
 func (t *tty) watchedBy(s *seccomp.Supervisor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,7 +124,7 @@ func (t *tty) watchedBy(s *seccomp.Supervisor) {
 }
 
 func (t *tty) tellLocked() {
-	if t.supervisor == nil {
+	if t.supervisor == nil || t.path == "" {
 		return
 	}
 	// A tty that has gone already is followed by another.
