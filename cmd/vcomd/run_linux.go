@@ -87,10 +87,51 @@ func runProgram(c *cli.Context, s *portFlags, keep bool) error {
 		o.Path = path
 	}
 	if at == 0 {
-		return runServed(c, s, o)
+		if err := checkServed(c); err != nil {
+			return err
+		}
+		return failed(runServed(c, s, o))
 	}
 	s.port.Remote = args[0]
-	return runOwn(c, s, o)
+	return failed(runOwn(c, s, o))
+}
+
+// servedFlags are those that mean something for a port that is served already.
+var servedFlags = []string{"link", "name", "run-dir", "no-new-privs"}
+
+// checkServed refuses flags that are for the vcomd that serves the port. Variables
+// of the environment may be there for that one.
+func checkServed(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if given(c, f) && !slices.Contains(servedFlags, name) {
+			return &usageError{fmt.Sprintf("run: --%s is for the vcomd that serves the port; give it there, or give a REMOTE before --", name)}
+		}
+	}
+	return nil
+}
+
+// given reports whether a flag is on the command line.
+func given(c *cli.Context, f cli.Flag) bool {
+	if documented, ok := f.(cli.DocGenerationFlag); ok {
+		for _, name := range documented.GetEnvVars() {
+			if os.Getenv(name) != "" {
+				return false // it may be from there
+			}
+		}
+	}
+	return c.IsSet(f.Names()[0])
+}
+
+// failed gives an error that has none an exit code: a program's own must not be
+// taken for it.
+func failed(err error) error {
+	_, isStatus := errors.AsType[statusError](err)
+	_, isFailure := errors.AsType[*runError](err)
+	if err == nil || isStatus || isFailure || isUsage(err) {
+		return err
+	}
+	return &runError{exitRunFailed, err}
 }
 
 // runServed runs the program on a port that another vcomd serves.
@@ -122,15 +163,26 @@ func runServed(c *cli.Context, s *portFlags, o wrap.Options) error {
 			return 0
 		}
 	})
+	var unreached error
 	for _, socket := range sockets {
 		o.Socket, o.Name = socket, name
 		status, err := wrap.Run(c.Context, o)
-		if errors.Is(err, runlink.ErrNotServed) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
-			continue // another's port, or what a killed one has left
+		if _, is := errors.AsType[*runlink.DialError](err); !is {
+			return ended(status, err)
 		}
-		return ended(status, err)
+		// Another's port, or what a killed one has left, or one that cannot say what it
+		// serves: then the next may be the right one.
+		if !errors.Is(err, runlink.ErrNotServed) && !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ENOENT) {
+			unreached = errors.Join(unreached, err)
+		}
+		if c.Context.Err() != nil {
+			break
+		}
 	}
-	return fmt.Errorf("run: no vcomd serves %s (sockets in %s); start one, or give a REMOTE before --", name, runDir)
+	if unreached != nil {
+		return fmt.Errorf("cannot reach a vcomd that serves %s: %w", name, unreached)
+	}
+	return fmt.Errorf("no vcomd serves %s (sockets in %s); start one, or give a REMOTE before --", name, runDir)
 }
 
 // runOwn serves the port as long as the program runs.
@@ -153,16 +205,23 @@ func runOwn(c *cli.Context, s *portFlags, o wrap.Options) error {
 	defer cancel()
 	ready := make(chan struct{})
 	cfg.Ready = func() { close(ready) }
-	served := make(chan error, 1)
-	go func() { served <- daemon.Run(ctx, cfg) }()
+	gone := make(chan struct{})
+	o.Gone = gone
+	var served error // once gone is closed
+	go func() {
+		defer close(gone)
+		served = daemon.Run(ctx, cfg)
+	}()
 	select {
-	case err = <-served:
+	case <-gone:
+		err = served
 		return s.advise(err)
 	case <-ready:
 	}
 	status, err := wrap.Run(ctx, o)
 	cancel()
-	return errors.Join(ended(status, err), <-served)
+	<-gone
+	return errors.Join(ended(status, err), served)
 }
 
 // ended makes an exit code of how the program has ended, or why it has not begun.

@@ -255,7 +255,7 @@ func TestRunErrors(t *testing.T) {
 		{[]string{"run", "host", "--"}, 2, "no program after --"},
 		{[]string{"run", "host", "other", "--", "true"}, 2, `unexpected argument "other"`},
 		{[]string{"run", "--", "true"}, 2, "which port?"},
-		{[]string{"run", "--run-dir", dir, "--link", filepath.Join(dir, "tty"), "--", "true"}, 1, "no vcomd serves"},
+		{[]string{"run", "--run-dir", dir, "--link", filepath.Join(dir, "tty"), "--", "true"}, 125, "no vcomd serves"},
 	} {
 		out, code := run(t, binary, tt.args...)
 		if code != tt.code || !strings.Contains(out, tt.want) {
