@@ -51,9 +51,6 @@ func (p *Port) SetLine(line comport.State) error {
 	if err := p.force(settings); err != nil {
 		return err
 	}
-	if p.exact {
-		p.frameFlags = settings().Cflag & frameBits
-	}
 	p.termios = p.tty.master.Settings()
 	before := p.mirror.Want()
 	p.mirror.Shown(p.termios)

@@ -44,10 +44,8 @@ type Port struct {
 	show       comport.State
 	poll       poll
 	greeting   greeting
-	attached   int    // supervisors of programs: see Attach
-	raised     bool   // the open has raised the lines: the close drops them
-	exact      bool   // frameFlags hold: a program's whole settings are known
-	frameFlags uint32 // CSIZE and PARENB
+	attached   int  // supervisors of programs: see Attach
+	raised     bool // the open has raised the lines: the close drops them
 	counts     Counts
 	purgeDue   comport.Purge // at the next connection
 	toldLost   uint64        // bytes written during outages and dropped, of which was told

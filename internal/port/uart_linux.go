@@ -54,16 +54,13 @@ func (p *Port) UART() UART {
 		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
 		OutQueue: p.unsent(), Open: p.open, Up: p.client.Up(),
 	}
-	u.Termios.Cflag = u.Termios.Cflag&^frameBits | p.frame(want)
+	u.Termios.Cflag = u.Termios.Cflag&^frameBits | frame(want)
 	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram)
 	return u
 }
 
 // frame gives data bits and parity as flags.
-func (p *Port) frame(want comport.State) (flags uint32) {
-	if p.exact {
-		return p.frameFlags
-	}
+func frame(want comport.State) (flags uint32) {
 	flags = unix.CS8
 	switch want.DataSize {
 	case 5:
@@ -104,10 +101,9 @@ func (p *Port) SetTermios(t unix.Termios) error {
 	if err := p.force(func() unix.Termios { return t }); err != nil {
 		return err
 	}
-	p.exact, p.frameFlags = true, t.Cflag&frameBits
 	p.termios = p.tty.master.Settings()
 	full := p.termios
-	full.Cflag = full.Cflag&^frameBits | p.frameFlags
+	full.Cflag = full.Cflag&^frameBits | t.Cflag&frameBits
 	before := p.mirror.Want()
 	want := p.mirror.ObserveExact(full)
 	p.showAgain(before, want)
