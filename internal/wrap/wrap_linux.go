@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 	if err != nil {
 		return 0, err
 	}
-	supervisor.Uncertain, supervisor.Interruptible = link.Uncertain, interruptible
+	supervisor.Uncertain, supervisor.Interruptible = link.Uncertain, h.interruptible
 	tty.watchedBy(supervisor)
 	watched := make(chan error, 1)
 	// Not with ctx: the program must never find nobody to answer it.
@@ -214,14 +214,18 @@ func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (in
 	return value, uint16(e)
 }
 
-// interruptible reports whether a signal ends a call: what waits for the line or for
-// output to leave, and nothing else. The rest is done before a signal is looked at.
-func interruptible(c seccomp.Call) bool {
-	return ioctl.Restarts(c.Request) || c.Request == tcsbrk || c.Request == tcsbrkp
+// interruptible reports whether a signal ends a call: what waits for the line, for
+// output to leave, or for a vcomd that has gone, and nothing else. The rest is done
+// before a signal is looked at.
+func (h *handler) interruptible(c seccomp.Call) bool {
+	return ioctl.Restarts(c.Request) || breaks(c.Request) || h.link.Uncertain() != nil
 }
 
-// Restart implements seccomp.Handler.
-func (h *handler) Restart(c seccomp.Call) bool { return ioctl.Restarts(c.Request) }
+// breaks reports whether a request waits and fails with EINTR in a real driver, too.
+func breaks(request uint32) bool { return request == tcsbrk || request == tcsbrkp }
+
+// Restart implements seccomp.Handler. What has waited for a vcomd has not been done.
+func (h *handler) Restart(c seccomp.Call) bool { return !breaks(c.Request) }
 
 var archs = [...]ioctl.Arch{
 	seccomp.AMD64: ioctl.AMD64, seccomp.I386: ioctl.I386, seccomp.ARM64: ioctl.ARM64, seccomp.ARM: ioctl.ARM,

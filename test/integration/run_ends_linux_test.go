@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,36 @@ except termios.error as e:
 `
 	out, code := run(t, binary, "run", "--run-dir", filepath.Join(t.TempDir(), "run"), "--retries", "1", "--retry", "100ms", "127.0.0.1:1", "--",
 		python, "-c", script, "{}")
+	if code != 3 {
+		t.Errorf("exit status %d, want 3: %s", code, out)
+	}
+}
+
+// What waits for a vcomd that has gone is given up at a signal.
+func TestRunInterruptedWhileGone(t *testing.T) {
+	s := serve(t, &rfc2217test.Server{})
+	dir := t.TempDir()
+	link := filepath.Join(dir, "tty")
+	daemon := spawn(t, binary, "--link", link, "--run-dir", filepath.Join(dir, "run"), s.addr)
+	eventually(t, "the port is there", func() bool { return strings.Contains(daemon.out.String(), `"ready"`) })
+	const script = `
+import fcntl, os, signal, sys, time
+class Alarm(Exception): pass
+def alarm(*a): raise Alarm
+signal.signal(signal.SIGALRM, alarm)
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+os.kill(int(sys.argv[2]), signal.SIGKILL)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    while True: # until it is known that the vcomd has gone
+        begin = time.monotonic()
+        try: fcntl.ioctl(os.openpty()[1], 0x5418, bytes(4)) # TIOCMSET, on what may be the port's next tty
+        except OSError: pass
+except Alarm:
+    sys.exit(3 if time.monotonic() - begin > 0.2 else 4)
+`
+	out, code := run(t, binary, "run", "--run-dir", filepath.Join(dir, "run"), "--link", link, "--",
+		python, "-c", script, "{}", strconv.Itoa(daemon.cmd.Process.Pid))
 	if code != 3 {
 		t.Errorf("exit status %d, want 3: %s", code, out)
 	}
