@@ -90,7 +90,9 @@ type rig struct {
 	posted chan func()
 	socket string
 	locked atomic.Bool // nobody may connect
-	wg     sync.WaitGroup
+	// listener, if set, comes between the Server and its own.
+	listener func(net.Listener) net.Listener
+	wg       sync.WaitGroup
 }
 
 func newRig(t *testing.T) *rig {
@@ -127,7 +129,11 @@ func (r *rig) serve(hangup bool) (stop func()) {
 		r.t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- r.server.Serve(ctx, ln) }()
+	var listener net.Listener = ln
+	if r.listener != nil {
+		listener = r.listener(ln)
+	}
+	go func() { ended <- r.server.Serve(ctx, listener) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
@@ -407,6 +413,31 @@ func TestSupervisorGone(t *testing.T) {
 		r.do(func() { ok = r.port.attached == 0 })
 		return ok && slices.Equal(r.log(), []string{"drain", "drain cancelled"})
 	})
+}
+
+// failing is a listener that cannot accept once.
+type failing struct {
+	net.Listener
+	once sync.Once
+}
+
+func (l *failing) Accept() (conn net.Conn, err error) {
+	l.once.Do(func() { err = unix.EMFILE })
+	if err != nil {
+		return nil, err
+	}
+	return l.Listener.Accept()
+}
+
+// TestAcceptFails: it does not end the service.
+func TestAcceptFails(t *testing.T) {
+	r := newRig(t)
+	r.listener = func(ln net.Listener) net.Listener { return &failing{Listener: ln} }
+	r.serve(false)
+	c, _ := r.dial()
+	if err := c.Break(t.Context(), true); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestStoppedServer: one that does not answer keeps nobody from ending.

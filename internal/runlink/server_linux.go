@@ -22,6 +22,7 @@ const (
 	maxSupervisors = 1024
 	maxWaiting     = 4096 // answers that a supervisor does not read
 	helloTimeout   = 5 * time.Second
+	acceptPause    = 100 * time.Millisecond // after a failure
 )
 
 // Port is a port as a Server needs it; *port.Port is one. Its methods are for the
@@ -59,10 +60,11 @@ func NewServer(p Port, post func(func()), hangup bool, permit func(socket.Peer) 
 	return &Server{port: p, post: post, hangup: hangup, permit: permit, clients: make(map[*supervisor]struct{})}
 }
 
-// Serve serves ln until ctx ends.
+// Serve serves ln until ctx ends, and closes it. The error says that somebody else has.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer func() { _ = ln.Close() }() // and wait until it is: the socket is removed then
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
 	for {
@@ -73,8 +75,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			}
 			return nil
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept a supervisor: %w", err)
+		case err != nil:
+			// Most often too many open files, which passes.
+			pause := time.NewTimer(acceptPause)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
+			pause.Stop()
+			continue
 		}
 		wg.Go(func() { s.serve(ctx, conn) })
 	}
