@@ -66,14 +66,19 @@ def alarm(*a): raise Alarm
 signal.signal(signal.SIGALRM, alarm)
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
 os.kill(int(sys.argv[2]), signal.SIGKILL)
+def lines(fd): fcntl.ioctl(fd, 0x5418, bytes(4)) # TIOCMSET
+begin = 0
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 try:
-    while True: # until it is known that the vcomd has gone
+    while True: # until it is known that the vcomd has gone: then another terminal may be the port's next
         begin = time.monotonic()
-        try: fcntl.ioctl(os.openpty()[1], 0x5418, bytes(4)) # TIOCMSET, on what may be the port's next tty
+        try: lines(os.openpty()[1])
         except OSError: pass
-except Alarm:
-    sys.exit(3 if time.monotonic() - begin > 0.2 else 4)
+except Alarm: pass
+if time.monotonic() - begin < 0.2: sys.exit(4)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try: lines(fd)
+except Alarm: sys.exit(3)
 `
 	out, code := run(t, binary, "run", "--run-dir", filepath.Join(dir, "run"), "--link", link, "--",
 		python, "-c", script, "{}", strconv.Itoa(daemon.cmd.Process.Pid))
