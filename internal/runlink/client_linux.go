@@ -21,12 +21,14 @@ var (
 	ErrVersion = errors.New("the vcomd that serves the port is of a version that this one cannot work with; restart it")
 	// ErrNotServed: the vcomd behind the socket serves no port of that name.
 	ErrNotServed = errors.New("it serves no such port")
+	// ErrSilent: it takes connections, and then says nothing.
+	ErrSilent = errors.New("it does not answer")
 )
 
 // DialError says that a socket did not lead to the port: nothing was begun.
 type DialError struct {
 	Socket string
-	Err    error // ErrVersion, ErrNotServed or the system's
+	Err    error // ErrVersion, ErrNotServed, ErrSilent, the context's or the system's
 }
 
 // Error implements error.
@@ -98,8 +100,11 @@ func (c *Client) connect(ctx context.Context) (net.Conn, state, error) {
 	// A server that has stopped must not keep its programs' supervisors from ending.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	st, err := c.greet(conn)
-	if !stop() && err == nil {
+	switch {
+	case !stop():
 		err = context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = ErrSilent
 	}
 	if err != nil {
 		return nil, state{}, errors.Join(err, closed(conn.Close()))

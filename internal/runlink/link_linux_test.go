@@ -462,8 +462,8 @@ func TestStoppedServer(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	cancel()
 	err = <-ended
-	if _, is := errors.AsType[*DialError](err); !is {
-		t.Errorf("%v, want a DialError", err)
+	if _, is := errors.AsType[*DialError](err); !is || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want a DialError that tells of the context's end", err)
 	}
 	if took := time.Since(begin); took >= helloTimeout {
 		t.Errorf("it took %v", took)
