@@ -175,7 +175,7 @@ func runServed(c *cli.Context, s *portFlags, o wrap.Options) error {
 		if !errors.Is(err, runlink.ErrNotServed) && !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ENOENT) {
 			unreached = errors.Join(unreached, err)
 		}
-		if c.Context.Err() != nil {
+		if c.Err() != nil {
 			break
 		}
 	}
