@@ -95,9 +95,14 @@ func (p *Port) Detach() { p.attached-- }
 var lineErrors = comport.SetLineStateMask{Mask: comport.LineErrors}
 
 // SetTermios carries out a program's TCSETS, after all that was written before.
+//
+// ErrBusy says that not all of it can be taken in now: WhenRoom tells when to try
+// again. The same goes for DriveLines and SetBreak.
 func (p *Port) SetTermios(t unix.Termios) error {
 	p.wake()
-	p.bridge.Sync()
+	if !p.bridge.Sync() && p.client.Mode() == rfc2217client.ModeComPort {
+		return ErrBusy
+	}
 	if err := p.force(func() unix.Termios { return t }); err != nil {
 		return err
 	}
@@ -165,8 +170,7 @@ func (p *Port) order(done func(sent bool), messages ...comport.Message) error {
 		}
 		return nil
 	}
-	p.bridge.Sync()
-	if !p.bridge.Order(done, messages...) {
+	if !p.bridge.Sync() || !p.bridge.Order(done, messages...) {
 		return ErrBusy
 	}
 	return nil
@@ -197,10 +201,11 @@ func (p *Port) SendBreak(d time.Duration, done func(error)) (cancel func()) {
 			return
 		}
 		ended = true
-		if err == nil {
-			err = p.SetBreak(false)
+		if err != nil {
+			done(err)
+			return
 		}
-		done(err)
+		p.endBreak(done)
 	}
 	begin := func(bool) {
 		// Also without a server that could be told: the program's time passes.
@@ -218,9 +223,19 @@ func (p *Port) SendBreak(d time.Duration, done func(error)) (cancel func()) {
 		stop(&timer)
 		if !ended {
 			ended = true
-			_ = p.SetBreak(false)
+			p.endBreak(func(error) {})
 		}
 	}
+}
+
+// endBreak ends a break, as soon as there is room for that.
+func (p *Port) endBreak(done func(error)) {
+	err := p.SetBreak(false)
+	if !errors.Is(err, ErrBusy) {
+		done(err)
+		return
+	}
+	p.WhenRoom(func() { p.endBreak(done) })
 }
 
 // sentInterval is how often it is looked whether output has left that could not
@@ -230,13 +245,26 @@ const sentInterval = 2 * time.Millisecond
 // WhenSent calls done when all output has left for the server; with Pace, when the
 // remote UART would have sent it. cancel gives up, without done.
 func (p *Port) WhenSent(done func()) (cancel func()) {
+	return p.when(func() bool { return p.unsent() == 0 }, done)
+}
+
+// WhenRoom calls done when nothing waits for the server any more, changes of
+// settings and lines included, or there is no server. cancel gives up.
+func (p *Port) WhenRoom(done func()) (cancel func()) {
+	return p.when(func() bool {
+		return p.client.Mode() != rfc2217client.ModeComPort || p.unsent() == 0 && !p.bridge.Unsettled()
+	}, done)
+}
+
+// when calls done when a condition holds and the paced line is idle.
+func (p *Port) when(holds func() bool, done func()) (cancel func()) {
 	var timer evloop.Timer
 	var look func()
 	look = func() {
 		timer = nil
 		p.pump()
 		left := p.bridge.PaceLeft()
-		if p.unsent() == 0 && left == 0 {
+		if holds() && left == 0 {
 			done()
 			return
 		}

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -263,4 +264,35 @@ func TestLinesDropAfterTheSupervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("dropped", func() bool { return r.uart.State().DTR == comport.ControlDTROff })
+}
+
+// TestNoRoomForEdges: more edges than are kept are refused, and taken when the
+// server takes what waits; a break that ends meanwhile does not stay.
+func TestNoRoomForEdges(t *testing.T) {
+	r, _ := newUART(t, nil)
+	r.server.Send(comport.FlowControlSuspend{})
+	r.await(KindSuspended)
+	n := 0
+	var err error
+	r.do(func() {
+		for ; err == nil && n < 10_000; n++ {
+			err = r.port.DriveLines([]comport.Control{comport.ControlDTROff, comport.ControlDTROn}[n%2], 0)
+		}
+	})
+	if !errors.Is(err, ErrBusy) {
+		t.Fatalf("after %d edges: %v, want ErrBusy", n, err)
+	}
+	ended, room := make(chan error, 1), make(chan struct{})
+	r.do(func() {
+		r.port.endBreak(func(err error) { ended <- err })
+		r.port.WhenRoom(func() { close(room) })
+	})
+	r.server.Send(comport.FlowControlResume{})
+	<-room
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	r.eventually("the end of the break", func() bool {
+		return slices.Contains(r.server.Messages(), comport.Message(comport.SetControl{Control: comport.ControlBreakOff}))
+	})
 }

@@ -80,6 +80,13 @@ func (p *fakePort) WhenSent(done func()) func() {
 	return func() { _ = p.note("drain cancelled") }
 }
 
+func (p *fakePort) WhenRoom(done func()) func() {
+	_ = p.note("room")
+	p.fail = nil
+	done()
+	return func() {}
+}
+
 func (p *fakePort) Flush(input, output bool) error { return p.note("flush %v %v", input, output) }
 
 // rig is a Server on a loop that is one goroutine.
@@ -269,7 +276,7 @@ func TestErrors(t *testing.T) {
 	r.serve(false)
 	c, _ := r.dial()
 	for err, want := range map[error]ioctl.Errno{
-		fmt.Errorf("wrapped: %w", port.ErrBusy): ioctl.EBUSY, ioctl.EINVAL: ioctl.EINVAL, errors.New("anything"): ioctl.EIO,
+		fmt.Errorf("wrapped: %w", port.ErrSettings): ioctl.EBUSY, ioctl.EINVAL: ioctl.EINVAL, errors.New("anything"): ioctl.EIO,
 	} {
 		r.do(func() { r.port.fail = err })
 		if got := c.Break(t.Context(), true); !errors.Is(got, want) {
@@ -553,4 +560,18 @@ func FuzzDecode(f *testing.F) {
 		var h hello
 		_ = decode(p, &h)
 	})
+}
+
+// TestNoRoom: a request that finds no room is carried out when there is some.
+func TestNoRoom(t *testing.T) {
+	r := newRig(t)
+	r.serve(false)
+	c, _ := r.dial()
+	r.do(func() { r.port.fail = port.ErrBusy })
+	if err := c.Break(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	if got, want := r.log(), []string{"break true", "room", "break true"}; !slices.Equal(got, want) {
+		t.Errorf("the port was asked %q, want %q", got, want)
+	}
 }

@@ -38,6 +38,7 @@ type Port interface {
 	SetBreak(on bool) error
 	SendBreak(d time.Duration, done func(error)) (cancel func())
 	WhenSent(done func()) (cancel func())
+	WhenRoom(done func()) (cancel func())
 	Flush(input, output bool) error
 }
 
@@ -295,15 +296,28 @@ func (s *Server) do(c *supervisor, r request) {
 			c.running[r.ID] = cancel
 		}
 	}
+	// A program waits, and does not fail, when more waits for the access server
+	// already than there is room for.
+	try := func(do func() error) {
+		if err := do(); !errors.Is(err, port.ErrBusy) {
+			reply(err)
+			return
+		}
+		start(func(done func(error)) func() {
+			return s.port.WhenRoom(func() { done(do()) })
+		})
+	}
 	switch r.Op {
 	case opSet:
-		reply(s.port.SetTermios(r.Settings.termios()))
+		try(func() error { return s.port.SetTermios(r.Settings.termios()) })
 	case opLines:
-		reply(s.port.DriveLines(
-			driven(r, ioctl.LineDTR, comport.ControlDTROn, comport.ControlDTROff),
-			driven(r, ioctl.LineRTS, comport.ControlRTSOn, comport.ControlRTSOff)))
+		try(func() error {
+			return s.port.DriveLines(
+				driven(r, ioctl.LineDTR, comport.ControlDTROn, comport.ControlDTROff),
+				driven(r, ioctl.LineRTS, comport.ControlRTSOn, comport.ControlRTSOff))
+		})
 	case opBreak:
-		reply(s.port.SetBreak(r.A != 0))
+		try(func() error { return s.port.SetBreak(r.A != 0) })
 	case opSendBreak:
 		start(func(done func(error)) func() { return s.port.SendBreak(time.Duration(r.Time), done) })
 	case opDrain:
