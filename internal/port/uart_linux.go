@@ -32,7 +32,6 @@ type UART struct {
 	Counts   Counts
 	OutQueue int // bytes written and not sent yet
 	Open     bool
-	Up       bool
 }
 
 // Counts are what TIOCGICOUNT counts (struct serial_icounter_struct). They wrap
@@ -52,7 +51,7 @@ func (p *Port) UART() UART {
 	u := UART{
 		Path: p.tty.master.Path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
 		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
-		OutQueue: p.unsent(), Open: p.open, Up: p.client.Up(),
+		OutQueue: p.unsent(), Open: p.open,
 	}
 	u.Termios.Cflag = u.Termios.Cflag&^frameBits | frame(want)
 	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram)

@@ -66,10 +66,8 @@ type Client struct {
 // call is a request that waits for its answer.
 type call struct {
 	request
-	done chan struct{}
-	// Set before done is closed.
-	errno ioctl.Errno
-	value uint32
+	done  chan struct{}
+	errno ioctl.Errno // set before done is closed
 }
 
 var _ ioctl.UART = (*Client)(nil)
@@ -190,7 +188,7 @@ func (c *Client) read(conn net.Conn) {
 		case kindState:
 			c.take(a.State)
 		case kindReply:
-			c.answered(a.ID, ioctl.Errno(a.Errno), a.Value)
+			c.answered(a.ID, ioctl.Errno(a.Errno))
 		}
 	}
 }
@@ -250,7 +248,7 @@ func (c *Client) end() {
 	c.certainLocked()
 }
 
-func (c *Client) answered(id uint32, errno ioctl.Errno, value uint32) {
+func (c *Client) answered(id uint32, errno ioctl.Errno) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.calls, func(k *call) bool { return k.ID == id })
@@ -259,7 +257,7 @@ func (c *Client) answered(id uint32, errno ioctl.Errno, value uint32) {
 	}
 	k := c.calls[i]
 	c.calls = slices.Delete(c.calls, i, i+1)
-	k.errno, k.value = errno, value
+	k.errno = errno
 	close(k.done)
 }
 
@@ -330,12 +328,12 @@ func (c *Client) Path() string { return *c.path.Load() }
 func (c *Client) State() *ioctl.State { return c.current.Load() }
 
 // do has a request carried out and waits for the answer.
-func (c *Client) do(ctx context.Context, r request) (value uint32, err error) {
+func (c *Client) do(ctx context.Context, r request) error {
 	k := &call{request: r, done: make(chan struct{})}
 	c.mu.Lock()
 	if c.ended || c.conn == nil && c.hangup {
 		c.mu.Unlock()
-		return 0, ioctl.ErrGone
+		return ioctl.ErrGone
 	}
 	c.nextID++
 	k.ID = c.nextID
@@ -348,12 +346,12 @@ func (c *Client) do(ctx context.Context, r request) (value uint32, err error) {
 	case <-k.done:
 	case <-ctx.Done():
 		c.cancel(k)
-		return 0, ctx.Err()
+		return ctx.Err()
 	}
 	if k.errno != 0 {
-		return 0, k.errno
+		return k.errno
 	}
-	return k.value, nil
+	return nil
 }
 
 func (c *Client) cancel(k *call) {
@@ -384,14 +382,12 @@ func (c *Client) Set(ctx context.Context, t ioctl.Termios, w ioctl.When) error {
 	if s := c.serial.Load(); s.Speed(t.Ospeed) != t.Ospeed {
 		t.SetSpeed(s.Speed(t.Ospeed), s.Speed(t.Ospeed))
 	}
-	_, err := c.do(ctx, request{Op: opSet, Settings: fromIoctl(t)})
-	return err
+	return c.do(ctx, request{Op: opSet, Settings: fromIoctl(t)})
 }
 
 // Lines implements ioctl.UART.
 func (c *Client) Lines(ctx context.Context, raise, drop ioctl.Lines) error {
-	_, err := c.do(ctx, request{Op: opLines, A: uint32(raise), B: uint32(drop)})
-	return err
+	return c.do(ctx, request{Op: opLines, A: uint32(raise), B: uint32(drop)})
 }
 
 // Break implements ioctl.UART.
@@ -400,20 +396,17 @@ func (c *Client) Break(ctx context.Context, on bool) error {
 	if on {
 		r.A = 1
 	}
-	_, err := c.do(ctx, r)
-	return err
+	return c.do(ctx, r)
 }
 
 // SendBreak implements ioctl.UART.
 func (c *Client) SendBreak(ctx context.Context, d time.Duration) error {
-	_, err := c.do(ctx, request{Op: opSendBreak, Time: int64(d)})
-	return err
+	return c.do(ctx, request{Op: opSendBreak, Time: int64(d)})
 }
 
 // Drain implements ioctl.UART.
 func (c *Client) Drain(ctx context.Context) error {
-	_, err := c.do(ctx, request{Op: opDrain})
-	return err
+	return c.do(ctx, request{Op: opDrain})
 }
 
 // Flush implements ioctl.UART.
@@ -425,8 +418,7 @@ func (c *Client) Flush(ctx context.Context, q ioctl.Queue) error {
 	if q != ioctl.QueueInput {
 		r.A |= 2
 	}
-	_, err := c.do(ctx, r)
-	return err
+	return c.do(ctx, r)
 }
 
 // Open reports whether the port is known to be open. A program that makes a call on
@@ -435,17 +427,7 @@ func (c *Client) Open() bool { return c.open.Load() }
 
 // Refresh asks for what changes without being told: how much output waits, and what
 // an open that has not been noticed yet has done to the lines.
-func (c *Client) Refresh(ctx context.Context) error {
-	n, err := c.do(ctx, request{Op: opQueue})
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last.OutQueue = n
-	c.publishLocked()
-	return nil
-}
+func (c *Client) Refresh(ctx context.Context) error { return c.do(ctx, request{Op: opLook}) }
 
 // Flow implements ioctl.UART: the kernel's pseudo-terminal does it, and it is not
 // to be asked here.

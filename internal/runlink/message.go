@@ -52,7 +52,7 @@ const (
 	opSendBreak               // Time
 	opDrain
 	opFlush  // A: bit 0 input, bit 1 output
-	opQueue  // the answer's Value is what TIOCOUTQ tells
+	opLook   // has the state sent anew: how much waits, and whether the port is open, changes untold
 	opCancel // A: the request that is given up
 )
 
@@ -89,7 +89,6 @@ type answer struct {
 	// Of a reply.
 	ID    uint32
 	Errno uint32
-	Value uint32
 	// Of a state.
 	State state
 }

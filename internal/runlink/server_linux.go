@@ -100,8 +100,18 @@ func (s *Server) Changed() {
 	s.pending = s.pending || due
 	s.mu.Unlock()
 	if due {
-		s.post(s.tell)
+		s.post(func() {
+			if s.due() { // an answer may have brought it along
+				s.tell()
+			}
+		})
 	}
+}
+
+func (s *Server) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending
 }
 
 // tell sends the state. Many changes before it make one message.
@@ -281,7 +291,7 @@ func (s *Server) do(c *supervisor, r request) {
 		delete(c.running, r.ID)
 		if c.running != nil {
 			// The state first: what a program has set is what it reads next.
-			c.send(encode(answer{Kind: kindState, State: s.state()}))
+			s.tell()
 			c.send(encode(answer{Kind: kindReply, ID: r.ID, Errno: errnoOf(err)}))
 		}
 	}
@@ -324,11 +334,9 @@ func (s *Server) do(c *supervisor, r request) {
 		start(func(done func(error)) func() { return s.port.WhenSent(func() { done(nil) }) })
 	case opFlush:
 		reply(s.port.Flush(r.A&1 != 0, r.A&2 != 0))
-	case opQueue:
+	case opLook:
 		s.port.Look()
-		// Before the answer, whose caller is going to read it.
-		c.send(encode(answer{Kind: kindState, State: s.state()}))
-		c.send(encode(answer{Kind: kindReply, ID: r.ID, Value: uint32(s.port.UART().OutQueue)}))
+		reply(nil)
 	case opCancel:
 		if cancel := c.running[r.A]; cancel != nil {
 			delete(c.running, r.A)
@@ -337,7 +345,6 @@ func (s *Server) do(c *supervisor, r request) {
 	default:
 		reply(ioctl.EINVAL)
 	}
-	s.Changed()
 }
 
 // driven is what becomes of a line.
