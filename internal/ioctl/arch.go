@@ -30,8 +30,8 @@ func (a Arch) String() string {
 	}
 }
 
-// is32 reports whether pointers and longs are 32 bits wide.
-func (a Arch) is32() bool { return a == I386 || a == ARM }
+// Is32 reports whether pointers and longs are 32 bits wide.
+func (a Arch) Is32() bool { return a == I386 || a == ARM }
 
 // Sizes of structures in bytes. All but struct serial_struct are the same on every Arch.
 const (
@@ -113,7 +113,7 @@ func putCounts(p []byte, c *Counts) {
 
 // sizeSerial is the size of struct serial_struct (include/uapi/linux/serial.h).
 func (a Arch) sizeSerial() int {
-	if a.is32() {
+	if a.Is32() {
 		return sizeSerial32
 	}
 	return sizeSerial64

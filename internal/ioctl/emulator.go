@@ -50,7 +50,7 @@ func (e *Emulator) Do(ctx context.Context, c Call, m Memory) (int64, Errno) {
 	if !Known(c.Request) {
 		return 0, ENOTTY
 	}
-	if c.Arch.is32() {
+	if c.Arch.Is32() {
 		c.Arg = uint64(uint32(c.Arg))
 	}
 	s := e.uart.State()

@@ -354,7 +354,7 @@ func TestRequests(t *testing.T) {
 		0x540E, 0x540F, 0x5410, 0x5412, 0x5413, 0x5414, 0x541B, 0x541C, 0x541D, 0x5420, 0x5421, 0x5422, 0x5423, 0x5424, 0x5429, 0x542E,
 		0x542F, 0x80045430, 0x5437, 0x5451, 0x5453, 0x5456, 0x5457, 0, 0x5400, 0x542A, math.MaxUint32,
 	} {
-		if Known(r) || Blocks(r) || Restarts(r) {
+		if Known(r) || Reads(r) || Blocks(r) || Restarts(r) {
 			t.Errorf("%#x is the kernel's", r)
 		}
 		if _, errno := New(u).Do(t.Context(), Call{Request: r}, noMemory); errno != ENOTTY {
@@ -370,6 +370,25 @@ func TestBlocksAndRestarts(t *testing.T) {
 	for _, r := range Requests() {
 		if Blocks(r) != slices.Contains(blocks, r) || Restarts(r) != slices.Contains(restarts, r) {
 			t.Errorf("%#x: blocks %v, restarts %v", r, Blocks(r), Restarts(r))
+		}
+	}
+}
+
+// TestReads: of the requests those that ask nothing of the UART but its State.
+func TestReads(t *testing.T) {
+	// TCGETS TCGETA TIOCOUTQ TIOCMGET TIOCGSOFTCAR TIOCGSERIAL TIOCSERGETLSR TIOCGICOUNT TIOCGEXCL TCGETS2
+	reads := []uint32{0x5401, 0x5405, 0x5411, 0x5415, 0x5419, 0x541E, 0x5459, 0x545D, 0x80045440, 0x802C542A}
+	for _, r := range Requests() {
+		if Reads(r) != slices.Contains(reads, r) {
+			t.Errorf("%#x: reads %v", r, Reads(r))
+		}
+	}
+}
+
+func TestArch(t *testing.T) {
+	for a, want := range map[Arch]string{AMD64: "amd64", I386: "i386", ARM64: "arm64", ARM: "arm", 9: "unknown"} {
+		if a.String() != want || a.Is32() != (a == I386 || a == ARM) {
+			t.Errorf("%d is %s, 32 bits: %v", a, a, a.Is32())
 		}
 	}
 }

@@ -119,7 +119,7 @@ func TestHeaders(t *testing.T) {
 			if _, err := compile(t, c.compiler, headers); err != nil {
 				t.Skipf("%s cannot compile with the kernel's headers: %v", strings.Join(c.compiler, " "), err)
 			}
-			if out, err := compile(t, c.compiler, headers+assertions(c.arch.is32())); err != nil {
+			if out, err := compile(t, c.compiler, headers+assertions(c.arch.Is32())); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
@@ -210,12 +210,12 @@ func distinct() State {
 // bytesOf is the structure as the kernel would write it, made from the tables.
 func (s structure) bytesOf(arch Arch, values map[string][]byte) []byte {
 	p := make([]byte, s.size)
-	if arch.is32() {
+	if arch.Is32() {
 		p = p[:s.size32]
 	}
 	for _, m := range s.members {
 		offset := m.offset
-		if arch.is32() {
+		if arch.Is32() {
 			offset = m.offset32
 		}
 		copy(p[offset:offset+m.size], values[m.name])

@@ -42,17 +42,18 @@ const (
 // traits are what is known of a request before it is done.
 type traits struct {
 	request  uint32
+	reads    bool // is answered from State alone
 	blocks   bool // may last as long as the line, or somebody else, likes
 	restarts bool // a signal restarts it, instead of EINTR
 }
 
 // requests has every request that is answered here, in ascending order.
 var requests = [...]traits{
-	{request: reqTCGETS},
+	{request: reqTCGETS, reads: true},
 	{request: reqTCSETS},
 	{request: reqTCSETSW, blocks: true, restarts: true},
 	{request: reqTCSETSF, blocks: true, restarts: true},
-	{request: reqTCGETA},
+	{request: reqTCGETA, reads: true},
 	{request: reqTCSETA},
 	{request: reqTCSETAW, blocks: true, restarts: true},
 	{request: reqTCSETAF, blocks: true, restarts: true},
@@ -61,26 +62,26 @@ var requests = [...]traits{
 	{request: reqTCFLSH},
 	{request: reqTIOCEXCL},
 	{request: reqTIOCNXCL},
-	{request: reqTIOCOUTQ},
-	{request: reqTIOCMGET},
+	{request: reqTIOCOUTQ, reads: true},
+	{request: reqTIOCMGET, reads: true},
 	{request: reqTIOCMBIS},
 	{request: reqTIOCMBIC},
 	{request: reqTIOCMSET},
-	{request: reqTIOCGSOFTCAR},
+	{request: reqTIOCGSOFTCAR, reads: true},
 	{request: reqTIOCSSOFTCAR},
-	{request: reqTIOCGSERIAL},
+	{request: reqTIOCGSERIAL, reads: true},
 	{request: reqTIOCSSERIAL},
 	{request: reqTCSBRKP, blocks: true},
 	{request: reqTIOCSBRK, blocks: true},
 	{request: reqTIOCCBRK},
-	{request: reqTIOCSERGETLSR},
+	{request: reqTIOCSERGETLSR, reads: true},
 	{request: reqTIOCMIWAIT, blocks: true, restarts: true},
-	{request: reqTIOCGICOUNT},
+	{request: reqTIOCGICOUNT, reads: true},
 	{request: reqTCSETS2},
 	{request: reqTCSETSW2, blocks: true, restarts: true},
 	{request: reqTCSETSF2, blocks: true, restarts: true},
-	{request: reqTIOCGEXCL},
-	{request: reqTCGETS2},
+	{request: reqTIOCGEXCL, reads: true},
+	{request: reqTCGETS2, reads: true},
 }
 
 func lookup(request uint32) (traits, bool) {
@@ -113,6 +114,12 @@ func Requests() []uint32 {
 		all = append(all, t.request)
 	}
 	return all
+}
+
+// Reads reports whether a request is answered from [UART.State] alone, and so at once.
+func Reads(request uint32) bool {
+	t, _ := lookup(request)
+	return t.reads
 }
 
 // Blocks reports whether a request may last long, because it waits for output to be sent, for a break to end, or for a modem

@@ -1,38 +1,10 @@
 package seccomp
 
-import "runtime"
+import (
+	"runtime"
 
-// Arch is the calling convention by which a system call came: it decides how the structures that its arguments point to are
-// laid out.
-type Arch uint8
-
-// The architectures. I386 also stands for x32, whose ioctl is the kernel's compat one: the same structures, and pointers
-// of 32 bits.
-const (
-	AMD64 Arch = iota
-	I386
-	ARM64
-	ARM // EABI
+	"github.com/vcomd/vcomd/internal/ioctl"
 )
-
-// String implements fmt.Stringer. It is Go's name for the architecture, except for I386, which Go calls 386.
-func (a Arch) String() string {
-	switch a {
-	case AMD64:
-		return "amd64"
-	case I386:
-		return "i386"
-	case ARM64:
-		return "arm64"
-	case ARM:
-		return "arm"
-	default:
-		return "unknown"
-	}
-}
-
-// Is32 reports whether pointers and longs are 32 bits wide.
-func (a Arch) Is32() bool { return a == I386 || a == ARM }
 
 // Values of seccomp_data.arch (include/uapi/linux/audit.h).
 const (
@@ -44,9 +16,9 @@ const (
 
 // entry is one way into the kernel's ioctl.
 type entry struct {
-	audit uint32 // AUDIT_ARCH_*
-	nr    uint32 // of ioctl
-	arch  Arch
+	audit uint32     // AUDIT_ARCH_*
+	nr    uint32     // of ioctl
+	arch  ioctl.Arch // of x32 that of i386: its ioctl is the kernel's compat one, with the same structures
 }
 
 // x32Bit marks the numbers of the x32 convention, which share AUDIT_ARCH_X86_64 with the native ones. Its ioctl has a
@@ -55,13 +27,13 @@ const x32Bit = 0x40000000
 
 var (
 	entriesX86 = []entry{
-		{auditX8664, 16, AMD64},
-		{auditX8664, x32Bit | 514, I386},
-		{auditI386, 54, I386},
+		{auditX8664, 16, ioctl.AMD64},
+		{auditX8664, x32Bit | 514, ioctl.I386},
+		{auditI386, 54, ioctl.I386},
 	}
 	entriesARM = []entry{
-		{auditAarch64, 29, ARM64},
-		{auditARM, 54, ARM},
+		{auditAarch64, 29, ioctl.ARM64},
+		{auditARM, 54, ioctl.ARM},
 	}
 )
 
@@ -79,7 +51,7 @@ func entries(goarch string) []entry {
 }
 
 // archOf tells by which convention a notification came. The filter lets no other through.
-func archOf(audit, nr uint32) (Arch, bool) {
+func archOf(audit, nr uint32) (ioctl.Arch, bool) {
 	for _, e := range entries(runtime.GOARCH) {
 		if e.audit == audit && e.nr == nr {
 			return e.arch, true

@@ -1,10 +1,14 @@
 package seccomp
 
-import "context"
+import (
+	"context"
+
+	"github.com/vcomd/vcomd/internal/ioctl"
+)
 
 // Call is an ioctl of a task on the supervisor's tty.
 type Call struct {
-	Arch    Arch
+	Arch    ioctl.Arch
 	Request uint32
 	// Arg is a number or an address, as the request has it; of a 32-bit program its upper half is 0.
 	Arg uint64

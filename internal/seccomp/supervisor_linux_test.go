@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vcomd/vcomd/internal/ioctl"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -355,7 +357,7 @@ func TestCall(t *testing.T) {
 	program, tty := build(t, "-m32"), pty(t)
 	h := newFake()
 	r := start(t, tty, h, program, "wait", tty)
-	if got, want := r.waits(), (Call{Arch: I386, Request: tiocmiwait, Arg: 0x40, FD: 3, TID: r.process.PID()}); got != want {
+	if got, want := r.waits(), (Call{Arch: ioctl.I386, Request: tiocmiwait, Arg: 0x40, FD: 3, TID: r.process.PID()}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	h.release <- struct{}{}

@@ -139,20 +139,13 @@ var left = map[uint32]bool{tcxonc: true, tiocExcl: true, tiocNxcl: true, tiocGex
 
 // The requests that are treated one by one (include/uapi/asm-generic/ioctls.h).
 const (
-	tcgets        = 0x5401
-	tcgeta        = 0x5405
 	tcsbrk        = 0x5409
 	tcxonc        = 0x540a
 	tiocExcl      = 0x540c
 	tiocNxcl      = 0x540d
 	tiocOutq      = 0x5411
-	tiocMget      = 0x5415
 	tcsbrkp       = 0x5425
-	tiocGsoftcar  = 0x5419
-	tiocGserial   = 0x541e
 	tiocSerGetLSR = 0x5459
-	tiocGicount   = 0x545d
-	tcgets2       = 0x802c542a
 	tiocGexcl     = 0x80045440
 )
 
@@ -188,27 +181,23 @@ func (h *handler) Decide(c seccomp.Call) seccomp.Action {
 	}
 }
 
-// reads reports whether a request is answered from the state alone.
+// reads reports whether a request is answered from the state that the port has sent:
+// all that only read, but how much output waits changes without anybody telling.
 func reads(request uint32) bool {
-	switch request {
-	case tcgets, tcgets2, tcgeta, tiocMget, tiocGicount, tiocGserial, tiocGsoftcar:
-		return true
-	default:
-		return false
-	}
+	return ioctl.Reads(request) && request != tiocOutq && request != tiocSerGetLSR
 }
 
 // Do implements seccomp.Handler.
 func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
-	if c.Request == tiocOutq || c.Request == tiocSerGetLSR || reads(c.Request) && !h.link.Open() {
-		// How much waits changes without anybody telling, and the first call after
-		// an open may come before it is known that the lines have gone up.
+	if ioctl.Reads(c.Request) && !(reads(c.Request) && h.link.Open()) {
+		// The first call after an open may come before it is known that the lines
+		// have gone up.
 		if err := h.link.Refresh(ctx); err != nil {
 			return 0, uint16(errno(err))
 		}
 	}
 	value, e := h.emulator.Do(ctx, ioctl.Call{
-		Arch: archs[c.Arch], Request: c.Request, Arg: c.Arg,
+		Arch: c.Arch, Request: c.Request, Arg: c.Arg,
 		Admin: true, // close_delay and closing_wait mean nothing here: anybody may set them
 	}, m)
 	return value, uint16(e)
@@ -226,10 +215,6 @@ func breaks(request uint32) bool { return request == tcsbrk || request == tcsbrk
 
 // Restart implements seccomp.Handler. What has waited for a vcomd has not been done.
 func (h *handler) Restart(c seccomp.Call) bool { return !breaks(c.Request) }
-
-var archs = [...]ioctl.Arch{
-	seccomp.AMD64: ioctl.AMD64, seccomp.I386: ioctl.I386, seccomp.ARM64: ioctl.ARM64, seccomp.ARM: ioctl.ARM,
-}
 
 func errno(err error) ioctl.Errno {
 	if e, ok := errors.AsType[ioctl.Errno](err); ok {
