@@ -128,7 +128,7 @@ func (c *Client) Start() {
 		return
 	}
 	c.wanted = true
-	c.stopWaiting()
+	evloop.Cancel(&c.wait)
 	c.retry, c.failed = 0, 0
 	c.dial()
 }
@@ -140,7 +140,7 @@ func (c *Client) Stop() {
 		return
 	}
 	c.wanted = false
-	c.stopWaiting()
+	evloop.Cancel(&c.wait)
 	if c.cancel != nil {
 		c.cancel()
 		c.cancel = nil
@@ -151,13 +151,6 @@ func (c *Client) Stop() {
 		return
 	}
 	c.handler.Disconnected(ErrStopped, -1)
-}
-
-func (c *Client) stopWaiting() {
-	if c.wait != nil {
-		c.wait.Stop()
-		c.wait = nil
-	}
 }
 
 func (c *Client) dial() {
@@ -257,11 +250,8 @@ func (c *Client) drop(err error) {
 		_ = c.stream.Abort()
 	}
 	c.stream = nil
-	if c.tick != nil {
-		c.tick.Stop()
-		c.tick = nil
-	}
-	c.stopWatch()
+	evloop.Cancel(&c.tick)
+	evloop.Cancel(&c.watch.timer)
 	// One that ends as soon as it is there counts as a try that failed: a server
 	// that accepts only to close is not to be asked without end.
 	if c.up && c.loop.Now().Sub(c.upAt) >= max(c.retry, c.cfg.RetryMin) {
@@ -306,10 +296,7 @@ func (c *Client) armTick() {
 	if at.Equal(c.tickAt) && c.tick != nil {
 		return
 	}
-	if c.tick != nil {
-		c.tick.Stop()
-		c.tick = nil
-	}
+	evloop.Cancel(&c.tick)
 	if at.IsZero() {
 		return
 	}

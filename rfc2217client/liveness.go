@@ -55,13 +55,6 @@ func (c *Client) startWatch() {
 	c.armWatch(first)
 }
 
-func (c *Client) stopWatch() {
-	if c.watch.timer != nil {
-		c.watch.timer.Stop()
-		c.watch.timer = nil
-	}
-}
-
 func (c *Client) armWatch(after time.Duration) {
 	c.watch.timer = c.loop.AfterFunc(max(after, minWatch), func() {
 		c.watch.timer = nil

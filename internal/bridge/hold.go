@@ -129,10 +129,6 @@ func (b *Bridge) forgetAges() {
 }
 
 func (b *Bridge) stopAging() {
-	h := &b.hold
-	h.full = time.Time{}
-	if h.timer != nil {
-		h.timer.Stop()
-		h.timer = nil
-	}
+	b.hold.full = time.Time{}
+	evloop.Cancel(&b.hold.timer)
 }

@@ -77,10 +77,7 @@ func (b *Bridge) idle() {
 
 func (b *Bridge) stopPacing() {
 	b.pace.until = time.Time{}
-	if b.pace.timer != nil {
-		b.pace.timer.Stop()
-		b.pace.timer = nil
-	}
+	evloop.Cancel(&b.pace.timer)
 }
 
 // PaceLeft returns how long the line takes to carry what was sent; 0 without

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/termiosmirror"
 )
 
@@ -109,10 +110,7 @@ func (b *Bridge) settling() bool {
 
 func (b *Bridge) stopSettling() {
 	b.settleUntil = time.Time{}
-	if b.settleTimer != nil {
-		b.settleTimer.Stop()
-		b.settleTimer = nil
-	}
+	evloop.Cancel(&b.settleTimer)
 }
 
 func (b *Bridge) sendData(p []byte) {

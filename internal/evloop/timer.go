@@ -11,6 +11,14 @@ type Timer interface {
 	Stop() bool
 }
 
+// Cancel stops a timer that may be set, and forgets it.
+func Cancel(t *Timer) {
+	if *t != nil {
+		(*t).Stop()
+		*t = nil
+	}
+}
+
 type timer struct {
 	loop  *Loop
 	at    time.Time

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -16,7 +17,7 @@ func (p *Port) hangUp(why error) {
 	if !p.open || p.leaving {
 		return // there is nobody to see it
 	}
-	stop(&p.showTimer)
+	evloop.Cancel(&p.showTimer)
 	p.show = comport.State{}
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port was hung up")
 	if !p.open {

@@ -79,7 +79,7 @@ func (n *names) paths() (links []string, overlay string) {
 
 // release removes all names, the last one first.
 func (n *names) release() error {
-	stop(&n.timer)
+	evloop.Cancel(&n.timer)
 	var err error
 	for _, one := range slices.Backward(n.all) {
 		err = errors.Join(err, one.Release())
@@ -103,7 +103,7 @@ func (n *names) point(target string) error {
 // that cannot be moved (its directory is gone) must not cost the port: the
 // others are, and this one is tried again.
 func (p *Port) moveNames(target string) {
-	stop(&p.names.timer)
+	evloop.Cancel(&p.names.timer)
 	again := false
 	for _, one := range p.names.all {
 		again = !p.moveName(one, target) || again

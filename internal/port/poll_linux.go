@@ -20,7 +20,7 @@ type poll struct {
 	lastChange time.Time
 }
 
-func (q *poll) stop() { stop(&q.timer) }
+func (q *poll) stop() { evloop.Cancel(&q.timer) }
 
 // touch says that the program is doing something.
 func (q *poll) touch(now time.Time) { q.lastChange = now }

@@ -167,10 +167,10 @@ func (p *Port) Drain(done func()) {
 
 // Close ends the connection and the tty, and removes the names.
 func (p *Port) Close() error {
-	stop(&p.closeTimer)
-	stop(&p.drainTimer)
-	stop(&p.calmTimer)
-	stop(&p.showTimer)
+	evloop.Cancel(&p.closeTimer)
+	evloop.Cancel(&p.drainTimer)
+	evloop.Cancel(&p.calmTimer)
+	evloop.Cancel(&p.showTimer)
 	p.poll.stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
@@ -182,13 +182,6 @@ func (p *Port) Close() error {
 	p.watcher.Remove(p.tty.master)
 	// The names first: no program can open a tty that is about to go.
 	return errors.Join(p.names.release(), p.tty.close())
-}
-
-func stop(t *evloop.Timer) {
-	if *t != nil {
-		(*t).Stop()
-		*t = nil
-	}
 }
 
 func (p *Port) emit(ev Event) {
@@ -288,7 +281,7 @@ func (p *Port) rearm() {
 func (p *Port) opened(st pty.Status) {
 	p.open = true
 	p.carried = false // it was not this program's carrier
-	stop(&p.closeTimer)
+	evloop.Cancel(&p.closeTimer)
 	p.tty.unpark()
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
@@ -319,7 +312,7 @@ func (p *Port) closed() {
 	p.changed()
 	if p.cfg.Connect == ConnectOnOpen {
 		p.closeTries = 0
-		stop(&p.closeTimer)
+		evloop.Cancel(&p.closeTimer)
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
@@ -36,7 +37,7 @@ func TestOpenedAsTheConnectionEnds(t *testing.T) {
 		if _, err := unix.Write(fd, []byte("hello")); err != nil {
 			t.Error(err)
 		}
-		stop(&r.port.closeTimer)
+		evloop.Cancel(&r.port.closeTimer)
 		r.port.endConnection()
 		if r.port.closeTimer != nil || !r.port.open {
 			t.Error("the connection of an open port is still to be ended")

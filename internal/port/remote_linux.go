@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/termiosmirror"
@@ -25,7 +26,7 @@ func (h *handler) Connected(m rfc2217client.Mode) {
 	p.greeting.up()
 	if errors.Is(p.lastErr, ErrInUse) {
 		// A server that is busy may say so only now, and at every try.
-		stop(&p.calmTimer)
+		evloop.Cancel(&p.calmTimer)
 		p.calmTimer = p.loop.AfterFunc(calm, func() {
 			p.calmTimer = nil
 			p.tellConnected(m)
@@ -111,7 +112,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 	p.bridge.LinkLost()
 	p.carried = retry >= 0 && (p.carried || p.modem&comport.ModemDCD != 0)
 	p.modem = 0
-	stop(&p.calmTimer)
+	evloop.Cancel(&p.calmTimer)
 	err = p.greeting.explain(&p.cfg, err)
 	p.greeting.begin()
 	p.lastErr = err

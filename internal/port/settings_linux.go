@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/internal/bridge"
+	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/pty"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -112,7 +113,7 @@ func (p *Port) purge(what comport.Purge) {
 // program has asked for any, at once.
 func (p *Port) showLater(told comport.State, after time.Duration) {
 	merge(&p.show, told)
-	stop(&p.showTimer)
+	evloop.Cancel(&p.showTimer)
 	p.showTimer = p.loop.AfterFunc(after, func() {
 		p.showTimer = nil
 		p.showNow()
@@ -131,7 +132,7 @@ func (p *Port) showAgain(before, want comport.State) {
 	if want.StopSize != before.StopSize {
 		p.show.StopSize = 0
 	}
-	stop(&p.showTimer)
+	evloop.Cancel(&p.showTimer)
 	if p.show != (comport.State{}) {
 		p.showLater(comport.State{}, showDelay)
 	}

@@ -219,7 +219,7 @@ func (p *Port) SendBreak(d time.Duration, done func(error)) (cancel func()) {
 		end(err)
 	}
 	return func() {
-		stop(&timer)
+		evloop.Cancel(&timer)
 		if !ended {
 			ended = true
 			p.endBreak(func(error) {})
@@ -270,7 +270,7 @@ func (p *Port) when(holds func() bool, done func()) (cancel func()) {
 		timer = p.loop.AfterFunc(max(sentInterval, left), look)
 	}
 	look()
-	return func() { stop(&timer) }
+	return func() { evloop.Cancel(&timer) }
 }
 
 // unsent returns how many bytes of a program have not left for the server.
