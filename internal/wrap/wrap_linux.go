@@ -189,7 +189,7 @@ func reads(request uint32) bool {
 
 // Do implements seccomp.Handler.
 func (h *handler) Do(ctx context.Context, c seccomp.Call, m *seccomp.Memory) (int64, uint16) {
-	if ioctl.Reads(c.Request) && !(reads(c.Request) && h.link.Open()) {
+	if ioctl.Reads(c.Request) && (!reads(c.Request) || !h.link.Open()) {
 		// The first call after an open may come before it is known that the lines
 		// have gone up.
 		if err := h.link.Refresh(ctx); err != nil {
