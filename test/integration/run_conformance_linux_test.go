@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
 
@@ -147,8 +148,9 @@ type conformed struct {
 	p    *pythonProcess
 	path string
 	feed func(string)
-	v    *vcomd // nil: it is none of vcomd's
-	n    int    // opens so far
+	v    *vcomd     // nil: it is none of vcomd's
+	s    *simulated // the server, then
+	n    int        // opens so far
 }
 
 // open has the program open the port, and vcomd notice it: what is received before it
@@ -170,12 +172,25 @@ func (c *conformed) shut() {
 	}
 }
 
+// fresh has the program begin with a raw port, and vcomd pass its flush on: what is
+// received before the server knows of that is flushed, too.
+func (c *conformed) fresh() {
+	flushed := 0
+	if c.s != nil {
+		flushed = c.s.count(comport.PurgeData{What: comport.PurgeReceive})
+	}
+	c.p.do("fresh()")
+	if c.s != nil {
+		c.s.awaitCount(c.p.t, comport.PurgeData{What: comport.PurgeReceive}, flushed+1)
+	}
+}
+
 // look makes a check on the port, and returns "True" if it is met.
 func (c *conformed) look(check serialCheck) string {
 	t := c.p.t
 	t.Helper()
 	c.open()
-	c.p.do("fresh()")
+	c.fresh()
 	if check.before != "" {
 		c.p.do("check(lambda: %s)", check.before)
 		c.shut()
@@ -246,5 +261,5 @@ func conformedBy(t *testing.T, run bool) *conformed {
 	if run {
 		by = v.runOn()
 	}
-	return &conformed{p: startPythonBy(t, by), path: v.link, v: v, feed: func(b string) { s.uart.Receive([]byte(b)) }}
+	return &conformed{p: startPythonBy(t, by), path: v.link, v: v, s: s, feed: func(b string) { s.uart.Receive([]byte(b)) }}
 }
