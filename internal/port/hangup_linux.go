@@ -23,11 +23,11 @@ func (p *Port) hangUp(why error) {
 	if !p.open {
 		return // a flush among what was dropped found the connection lost: it has been done
 	}
-	old := p.tty.master.Path()
+	old := p.tty.path()
 	if kept, err := p.hangUpInPlace(); !kept && !p.renewTTY(errors.Join(why, err)) {
 		return
 	}
-	p.emit(Event{Kind: KindHungUp, Old: old, New: p.tty.master.Path(), Err: why})
+	p.emit(Event{Kind: KindHungUp, Old: old, New: p.tty.path(), Err: why})
 	p.closed()
 }
 
@@ -38,11 +38,10 @@ func (p *Port) hangUpInPlace() (kept bool, err error) {
 	if !p.hasOverlay() {
 		return false, nil
 	}
-	if err := p.tty.master.Hangup(); err != nil {
+	if err := p.tty.hangup(); err != nil {
 		return false, err
 	}
-	p.tty.park()
-	p.termios = p.tty.master.Settings()
+	p.termios = p.tty.settings()
 	p.mirror.Start(p.termios)
 	return true, nil
 }

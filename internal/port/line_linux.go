@@ -51,7 +51,7 @@ func (p *Port) SetLine(line comport.State) error {
 	if err := p.force(settings); err != nil {
 		return err
 	}
-	p.termios = p.tty.master.Settings()
+	p.termios = p.tty.settings()
 	before := p.mirror.Want()
 	p.mirror.Shown(p.termios)
 	p.mirror.SetLine(line)

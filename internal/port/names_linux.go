@@ -136,7 +136,7 @@ func (p *Port) moveFailedLater() {
 		again := false
 		for _, one := range p.names.all {
 			if p.names.failed[one] {
-				again = !p.moveName(one, p.tty.master.Path()) || again
+				again = !p.moveName(one, p.tty.path()) || again
 			}
 		}
 		p.names.pause = min(2*p.names.pause, renameMax)
@@ -154,7 +154,7 @@ func (p *Port) hasOverlay() bool { return p.cfg.Overlay != "" }
 // its tty.
 func (p *Port) Names() []string {
 	links, overlay := p.names.paths()
-	all := append([]string{p.cfg.Name, p.tty.master.Path()}, links...)
+	all := append([]string{p.cfg.Name, p.tty.path()}, links...)
 	if overlay != "" {
 		all = append(all, overlay)
 	}

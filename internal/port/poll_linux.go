@@ -27,7 +27,7 @@ func (q *poll) touch(now time.Time) { q.lastChange = now }
 
 // arm has the port's settings looked at, if they must be.
 func (q *poll) arm(p *Port) {
-	if q.timer != nil || !p.open || !p.tty.master.Polled() {
+	if q.timer != nil || !p.open || !p.tty.polled() {
 		return
 	}
 	wait := pollFast

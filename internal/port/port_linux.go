@@ -24,7 +24,7 @@ type Port struct {
 	loop    *evloop.Loop
 	watcher *pty.Watcher
 	names   names
-	tty     *terminal
+	tty     tty
 	mirror  *termiosmirror.Mirror
 	client  *rfc2217client.Client
 	bridge  *bridge.Bridge
@@ -37,7 +37,7 @@ type Port struct {
 	carried    bool         // DCD was up when the connection was lost, and nothing was said of it since
 	closeTimer evloop.Timer // until an unused connection is ended
 	closeTries int
-	retired    []*terminal  // replaced, and not closed yet
+	retired    []tty        // replaced, and not closed yet
 	calmTimer  evloop.Timer // until a connection that may not last is told
 	drainTimer evloop.Timer // until what is in flight at the end is looked at again
 	showTimer  evloop.Timer // until the tty is told what the server said
@@ -90,49 +90,9 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		bc.Pace = p.paceLine
 	}
 	p.bridge = bridge.New(bc, loop, p.tty, p.client, (*owner)(p))
-	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.master.Path()})
+	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.path()})
 	p.warnUnverified()
 	return p, nil
-}
-
-// openTTY makes a pseudo-terminal and moves the names to it.
-func (p *Port) openTTY() error {
-	m, err := pty.Open(pty.Options{UID: p.cfg.UID, GID: p.cfg.GID, Mode: p.cfg.Mode})
-	if err != nil {
-		return err
-	}
-	t := &terminal{master: m, look: p.look}
-	fail := func(err error) error {
-		p.watcher.Remove(m)
-		_ = t.close()
-		return err
-	}
-	if p.termios, err = m.Observe(); err != nil {
-		return fail(err)
-	}
-	want := p.cfg.Line
-	if p.tty != nil {
-		want = p.mirror.Want() // a fresh tty looks like the one whose place it takes
-	}
-	p.termios = termiosmirror.Apply(p.termios, want)
-	if err := m.Show(p.termios); err != nil {
-		return fail(err)
-	}
-	if t.source, err = p.loop.Watch(m.Fd(), evloop.Priority, func(ev evloop.Events) { p.ready(t, ev) }); err != nil {
-		return fail(err)
-	}
-	t.park()
-	if err := p.watcher.Add(m, p.wake); err != nil {
-		return fail(err)
-	}
-	if p.tty != nil {
-		p.moveNames(m.Path())
-	} else if err := p.names.point(m.Path()); err != nil {
-		return fail(err)
-	}
-	p.tty = t
-	p.mirror.Start(p.termios)
-	return nil
 }
 
 // Start connects, if the port is to be connected always. The loop may run or
@@ -179,7 +139,6 @@ func (p *Port) Close() error {
 		p.retire(old)
 	}
 	p.retired = nil
-	p.watcher.Remove(p.tty.master)
 	// The names first: no program can open a tty that is about to go.
 	return errors.Join(p.names.release(), p.tty.close())
 }
@@ -190,7 +149,7 @@ func (p *Port) emit(ev Event) {
 }
 
 // ready is called by the loop for the tty's descriptor.
-func (p *Port) ready(t *terminal, ev evloop.Events) {
+func (p *Port) ready(t tty, ev evloop.Events) {
 	if t != p.tty {
 		return
 	}
@@ -204,7 +163,7 @@ func (p *Port) ready(t *terminal, ev evloop.Events) {
 
 // wake looks whether a program has opened or closed the tty.
 func (p *Port) wake() {
-	hung, err := p.tty.master.Hung()
+	hung, err := p.tty.hung()
 	if err != nil {
 		p.ttyFailed(err)
 		return
@@ -230,8 +189,8 @@ func (p *Port) wake() {
 // visited reports whether a program has left something in a tty that was closed:
 // a status, which it takes, or more bytes than the last one left.
 func (p *Port) visited() (st pty.Status, came bool) {
-	st, err := p.tty.master.ReadStatus()
-	return st, err == nil && (st != 0 || p.readable() > p.left)
+	st, err := p.tty.status()
+	return st, err == nil && (st != 0 || p.tty.readable() > p.left)
 }
 
 // pump moves bytes up when the connection takes more. The descriptor of a closed
@@ -243,30 +202,21 @@ func (p *Port) pump() {
 	}
 	p.bridge.Pump()
 	if !p.open {
-		p.left = p.readable()
+		p.left = p.tty.readable()
 	}
 }
 
 // waiting returns how many bytes a program has written that were not sent yet.
-func (p *Port) waiting() int { return p.readable() + p.bridge.Queued() + p.client.Unsent() }
+func (p *Port) waiting() int { return p.tty.readable() + p.bridge.Queued() + p.client.Unsent() }
 
 // busy reports whether anything waits that a connection must not end before: bytes,
 // or changes, such as the lines that a close drops, in their place behind them.
 func (p *Port) busy() bool { return p.waiting() > 0 || p.bridge.Unsettled() }
 
-// readable returns how many bytes wait in the tty.
-func (p *Port) readable() int {
-	n, err := p.tty.master.Readable()
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 // rearm sees to a status that the kernel does not wake for: settings that were
 // written or looked at may have brought one up.
 func (p *Port) rearm() {
-	if p.open && p.tty.master.Pending() {
+	if p.open && p.tty.pending() {
 		p.loop.Post(func() {
 			if p.open {
 				p.bridge.TTYReady(true, false)
@@ -303,7 +253,7 @@ func (p *Port) closed() {
 	p.poll.stop()
 	p.tty.park()
 	// What is left in the tty is sent by pump, when the connection takes it.
-	p.left = p.readable()
+	p.left = p.tty.readable()
 	p.reclaim()
 	// A program may have opened the port while it was being made fit for one, and
 	// the watcher may have taken that for our own open.
@@ -319,11 +269,11 @@ func (p *Port) closed() {
 
 // reclaim makes the tty fit for the next program, or puts another in its place.
 func (p *Port) reclaim() {
-	why := p.tty.master.Reclaim()
+	why := p.tty.reclaim()
 	if why == nil {
 		return
 	}
-	if hung, err := p.tty.master.Hung(); err == nil && !hung {
+	if hung, err := p.tty.hung(); err == nil && !hung {
 		return // the next program was quick, and has the tty for itself
 	}
 	// It may have been quick to leave, too: what it has set and written is not to
@@ -372,9 +322,9 @@ func (p *Port) dropped(n int, why string) {
 // replaceTTY puts a fresh pseudo-terminal in the place of one that cannot be
 // opened any more.
 func (p *Port) replaceTTY(why error) {
-	old := p.tty.master.Path()
+	old := p.tty.path()
 	if p.renewTTY(why) {
-		p.emit(Event{Kind: KindNewTTY, Old: old, New: p.tty.master.Path(), Err: why})
+		p.emit(Event{Kind: KindNewTTY, Old: old, New: p.tty.path(), Err: why})
 	}
 }
 
@@ -389,7 +339,6 @@ func (p *Port) renewTTY(why error) bool {
 	}
 	p.bridge.SetTTY(p.tty)
 	p.left = 0
-	p.watcher.Remove(old.master)
 	old.park()
 	// A program that has followed a name to the old tty has not opened it yet:
 	// that must not fail.
@@ -408,7 +357,7 @@ func (p *Port) renewTTY(why error) bool {
 const retireAfter = 20 * time.Millisecond
 
 // retire ends a tty that was replaced. Those who have it open see a hang-up.
-func (p *Port) retire(old *terminal) {
+func (p *Port) retire(old tty) {
 	p.dropped(p.bridge.DropFrom(old), "bytes were never sent: the pseudo-terminal they were written to has gone")
 	_ = old.close()
 }

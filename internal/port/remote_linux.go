@@ -258,7 +258,7 @@ type Bytes struct {
 // Status takes a snapshot.
 func (p *Port) Status() Status {
 	s := Status{
-		Name: p.cfg.Name, TTY: p.tty.master.Path(), Remote: p.cfg.Remote.String(),
+		Name: p.cfg.Name, TTY: p.tty.path(), Remote: p.cfg.Remote.String(),
 		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(), Since: p.since,
 		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
 		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped + p.client.Counters().BannerBytes, Client: p.client.Counters(), LastError: p.lastErr,

@@ -43,7 +43,7 @@ func (o *owner) Failed(err error) { (*Port)(o).ttyFailed(err) }
 
 // observe takes a program's tcsetattr.
 func (p *Port) observe() {
-	t, err := p.tty.master.Observe()
+	t, err := p.tty.observe()
 	if err != nil {
 		p.ttyFailed(err)
 		return
@@ -54,7 +54,7 @@ func (p *Port) observe() {
 
 // look is observe where no status says that there is something to observe.
 func (p *Port) look() {
-	t, err := p.tty.master.Observe()
+	t, err := p.tty.observe()
 	if err != nil {
 		p.ttyFailed(err)
 		return
@@ -151,7 +151,7 @@ func (p *Port) showNow() {
 	if t == p.termios {
 		return
 	}
-	switch err := p.tty.master.Show(t); {
+	switch err := p.tty.show(t); {
 	case errors.Is(err, pty.ErrStale):
 		p.observe() // a program was quicker: its wish counts
 		return

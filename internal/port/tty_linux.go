@@ -1,97 +1,48 @@
 package port
 
 import (
-	"errors"
-	"fmt"
-	"os"
+	"golang.org/x/sys/unix"
 
 	"github.com/vcomd/vcomd/internal/bridge"
-	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/pty"
 )
 
-// terminal is the pseudo-terminal as the bridge sees it.
-type terminal struct {
-	master *pty.Master
-	source *evloop.Source
-	parked bool // no program has it open: only the watcher tells when that ends
-	wanted evloop.Events
-	// look is called for bytes read while the settings must be looked at for
-	// each (pty.Master.Polled).
-	look func()
-}
+// tty is what programs open: a pseudo-terminal (terminal), or a tty of the kernel's
+// own serial driver (adapter).
+type tty interface {
+	bridge.TTY
 
-var _ bridge.TTY = (*terminal)(nil)
+	// path is the device node; empty while there is none.
+	path() string
+	// hung reports whether no program has it open.
+	hung() (bool, error)
+	// readable returns how many bytes of programs wait in it.
+	readable() int
 
-func (t *terminal) Read(p []byte) ([]byte, bridge.Note, error) {
-	data, st, err := t.master.Read(p)
-	if len(data) > 0 && t.master.Polled() {
-		t.look()
-	}
-	return data, bridge.Note(st), ttyError(err)
-}
+	// status is what programs did since it was looked at last; pending reports that
+	// the loop does not wake for some of it.
+	status() (pty.Status, error)
+	pending() bool
 
-func (t *terminal) ReadNote() (bridge.Note, error) {
-	st, err := t.master.ReadStatus()
-	return bridge.Note(st), ttyError(err)
-}
+	// observe returns the settings after a program's tcsetattr, settings those that
+	// are known, and show writes others to the tty. polled reports that nothing tells
+	// of a tcsetattr: the settings must be looked at.
+	observe() (unix.Termios, error)
+	settings() unix.Termios
+	show(t unix.Termios) error
+	polled() bool
 
-func (t *terminal) Write(p []byte) (int, error) {
-	n, err := t.master.Write(p)
-	if errors.Is(err, pty.ErrWouldBlock) || errors.Is(err, pty.ErrHangup) {
-		return n, nil
-	}
-	return n, err
-}
+	flushInput() error
+	// interrupt is what a received break does to a program with BRKINT.
+	interrupt() error
+	// hangup ends those who have it open, and keeps it.
+	hangup() error
 
-func (t *terminal) Want(read, write bool) {
-	// A status is seen even while bytes are not wanted.
-	t.wanted = evloop.Priority
-	if read {
-		t.wanted |= evloop.Readable
-	}
-	if write {
-		t.wanted |= evloop.Writable
-	}
-	if t.source != nil && !t.parked {
-		_ = t.source.Set(t.wanted) // it fails only for a descriptor that is closed
-	}
-}
-
-// park ends the callbacks until unpark: the hang-up of a tty that no program has
-// open would be reported for ever.
-func (t *terminal) park() {
-	t.parked = true
-	_ = t.source.Park()
-}
-
-func (t *terminal) unpark() {
-	t.parked = false
-	_ = t.source.Set(t.wanted | evloop.Priority)
-}
-
-// close ends the pseudo-terminal: a program that still has it open sees a
-// hang-up.
-func (t *terminal) close() error {
-	if t.source != nil {
-		_ = t.source.Close()
-		t.source = nil
-	}
-	if err := t.master.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("close %s: %w", t.master.Path(), err)
-	}
-	return nil
-}
-
-func ttyError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, pty.ErrWouldBlock):
-		return bridge.ErrWouldBlock
-	case errors.Is(err, pty.ErrHangup):
-		return bridge.ErrClosed
-	default:
-		return err
-	}
+	// park ends the callbacks until unpark, while no program has it open. reclaim
+	// makes it fit for the next program: an error means that another tty is needed.
+	park()
+	unpark()
+	reclaim() error
+	// close ends it: a program that still has it open sees a hang-up.
+	close() error
 }

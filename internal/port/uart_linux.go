@@ -49,7 +49,7 @@ const frameBits = unix.CSIZE | unix.PARENB
 func (p *Port) UART() UART {
 	want, b := p.mirror.Want(), p.bridge.Counters()
 	u := UART{
-		Path: p.tty.master.Path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
+		Path: p.tty.path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
 		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
 		OutQueue: p.unsent(), Open: p.open,
 	}
@@ -105,7 +105,7 @@ func (p *Port) SetTermios(t unix.Termios) error {
 	if err := p.force(func() unix.Termios { return t }); err != nil {
 		return err
 	}
-	p.termios = p.tty.master.Settings()
+	p.termios = p.tty.settings()
 	full := p.termios
 	full.Cflag = full.Cflag&^frameBits | t.Cflag&frameBits
 	before := p.mirror.Want()
@@ -131,11 +131,11 @@ const forceTries = 8
 // force writes settings to the tty, over what other programs have set before.
 func (p *Port) force(settings func() unix.Termios) error {
 	for range forceTries {
-		err := p.tty.master.Show(settings())
+		err := p.tty.show(settings())
 		if !errors.Is(err, pty.ErrStale) {
 			return err
 		}
-		st, err := p.tty.master.ReadStatus()
+		st, err := p.tty.status()
 		if err != nil {
 			return err
 		}
@@ -274,7 +274,7 @@ func (p *Port) when(holds func() bool, done func()) (cancel func()) {
 }
 
 // unsent returns how many bytes of a program have not left for the server.
-func (p *Port) unsent() int { return p.readable() + p.bridge.Queued() + p.client.Encoded() }
+func (p *Port) unsent() int { return p.tty.readable() + p.bridge.Queued() + p.client.Encoded() }
 
 // Flush carries out a program's TCFLSH.
 func (p *Port) Flush(input, output bool) error {
@@ -283,7 +283,7 @@ func (p *Port) Flush(input, output bool) error {
 	var err error
 	if input {
 		p.bridge.FlushReceived()
-		err = p.tty.master.FlushInput()
+		err = p.tty.flushInput()
 		if p.cfg.Purge != PurgeNone {
 			what |= comport.PurgeReceive
 		}
@@ -349,7 +349,7 @@ func (p *Port) breakReceived() {
 		return
 	}
 	p.bridge.FlushReceived()
-	if err := errors.Join(p.tty.master.FlushInput(), p.tty.master.Interrupt()); err != nil {
+	if err := errors.Join(p.tty.flushInput(), p.tty.interrupt()); err != nil {
 		p.ttyFailed(err)
 	}
 }
