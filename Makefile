@@ -40,6 +40,11 @@ stress: deps ## everything twenty times, under the race detector and on one proc
 soak: deps ## thousands of network faults in three minutes: memory, descriptors, goroutines
 	VCOMD_SOAK=1 VCOMD_TEST_REQUIRE=all $(GO) test -count=1 -v -timeout 6m -run 'TestSoak|TestFaultsLeaveNoGoroutine' ./test/integration
 
+.PHONY: test-vm
+test-vm: ## what needs a kernel of its own: Debian's in QEMU, ten minutes at most; UPDATE=1 rewrites its table in docs
+	@scripts/deps.sh vm
+	VCOMD_VM=1 VCOMD_VM_UPDATE=$(UPDATE) $(GO) test -count=1 -v -timeout 11m -run '^TestVM$$' ./test/vm
+
 .PHONY: lint
 lint: ## gofumpt, vet, and the linters of .golangci.yml
 	$(GO) mod tidy -diff

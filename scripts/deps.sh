@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, from Debian's or Ubuntu's packages, the servers and programs that the tests drive.
-# Does nothing when they are all there.
+# Does nothing when they are all there. With the argument vm: what make test-vm needs.
 set -euo pipefail
 
 packages=(
@@ -11,6 +11,8 @@ packages=(
 )
 # 32-bit programs under vcomd run.
 [ "$(dpkg --print-architecture)" != amd64 ] || packages+=(gcc-multilib)
+# Virtual machines. Their kernel is fetched by test/vm itself.
+[ "${1:-}" != vm ] || packages=(qemu-system-x86 xz-utils)
 
 missing=()
 for p in "${packages[@]}"; do

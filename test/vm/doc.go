@@ -1,0 +1,2 @@
+// Package vm runs vcomd in virtual machines that boot a stock Debian kernel.
+package vm

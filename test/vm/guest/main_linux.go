@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vcomd/vcomd/test/vm/report"
+)
+
+// suiteLimit is the longest a suite may take.
+const suiteLimit = 5 * time.Minute
+
+func main() {
+	out := report.NewWriter(os.Stdout)
+	switch args := os.Args; {
+	case filepath.Base(args[0]) == "modprobe":
+		exit(loadModules(args[1:]...))
+	case len(args) > 2 && args[1] == "suite":
+		ctx, cancel := context.WithTimeout(context.Background(), suiteLimit)
+		defer cancel()
+		exit(runSuite(ctx, args[2], out))
+	case os.Getpid() == 1:
+		boot(out)
+	default:
+		exit(fmt.Errorf("this is for the virtual machine of make test-vm: %s", strings.Join(args, " ")))
+	}
+}
+
+// exit ends the process, with status 1 and a message if there is an error.
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

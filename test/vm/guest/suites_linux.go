@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vcomd/vcomd/test/vm/report"
+)
+
+// suites are what a machine can be asked to do.
+var suites = map[string]func(ctx context.Context, out *report.Writer) error{}
+
+// runSuite runs a suite. An error is one that kept it from making its checks: those that fail are reported.
+func runSuite(ctx context.Context, name string, out *report.Writer) error {
+	run, ok := suites[name]
+	if !ok {
+		return fmt.Errorf("there is no suite %q", name)
+	}
+	return run(ctx, out)
+}
