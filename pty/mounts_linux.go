@@ -18,17 +18,24 @@ type mount struct {
 	fs    string
 }
 
-// terminal returns the path of the pseudo-terminal that a mount shows, if it
-// shows one.
+// terminal returns the path of the pseudo-terminal, or of the kernel's tty for a USB
+// adapter, that a mount shows, if it shows one.
 func (m mount) terminal() (path string, ok bool) {
-	if m.fs != "devpts" {
+	var dir, prefix string
+	switch m.fs {
+	case "devpts":
+		dir = "/dev/pts/"
+	case "devtmpfs":
+		dir, prefix = "/dev/", "ttyUSB"
+	default:
 		return "", false
 	}
-	number := strings.TrimSuffix(strings.TrimPrefix(m.root, "/"), "//deleted")
-	if _, err := strconv.ParseUint(number, 10, 32); err != nil {
+	name := strings.TrimSuffix(strings.TrimPrefix(m.root, "/"), "//deleted")
+	number, ok := strings.CutPrefix(name, prefix)
+	if _, err := strconv.ParseUint(number, 10, 32); err != nil || !ok {
 		return "", false
 	}
-	return "/dev/pts/" + number, true
+	return dir + name, true
 }
 
 // mountsAt returns the mounts at a path, the one that programs see first, then
