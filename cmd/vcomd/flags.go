@@ -67,6 +67,8 @@ func (s *portFlags) flags() []cli.Flag {
 			"before it is used as plain Telnet"),
 		text(&p.Settle, "settle", config.DefaultSettle, "longest `TIME` a new setting waits for the remote UART to send what was written "+
 			"before; 0: it never waits"),
+		text(&p.TTY, "tty", config.DefaultTTY, "`KIND` of tty that programs get: pty (a pseudo-terminal), usb (a tty of the kernel, with all that a UART has; root, "+
+			"and modules vhci_hcd and ftdi_sio) or auto (usb where it can be had, else pty)"),
 		text(&p.Purge, "purge", config.DefaultPurge, "which `FLUSHES` (tcflush) reach the server: rx, both or none"),
 		text(&p.Owner, "owner", "", "`USER` who owns the tty"),
 		text(&p.Group, "group", "dialout for root", "`GROUP` of the tty"),

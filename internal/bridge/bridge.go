@@ -153,6 +153,12 @@ func (b *Bridge) DropFrom(old TTY) int {
 	return n
 }
 
+// LostInTTY counts bytes that a program has written and the tty has dropped itself.
+func (b *Bridge) LostInTTY(n int) {
+	b.counters.FromProgram += uint64(n)
+	b.counters.DroppedUnsent += uint64(n)
+}
+
 // Counters returns the counters.
 func (b *Bridge) Counters() Counters { return b.counters }
 

@@ -25,6 +25,7 @@ const (
 	DefaultNegotiateTimeout = "4s"
 	DefaultSettle           = "1s"
 	DefaultPurge            = "rx"
+	DefaultTTY              = "pty"
 )
 
 // Port is one port's settings as they were written: empty means default.
@@ -41,6 +42,7 @@ type Port struct {
 	NegotiateTimeout string
 	Settle           string
 	Purge            string
+	TTY              string
 	Owner            string
 	Group            string
 	Mode             string
@@ -95,6 +97,9 @@ func (s Port) Validate() (port.Config, error) {
 	}
 	if c.Connect, err = port.ParseConnect(cmp.Or(s.Connect, DefaultConnect)); err != nil {
 		return c, &Error{"--connect", s.Connect, "there is no such policy", "write on-open or always", err}
+	}
+	if c.TTY, err = port.ParseTTY(cmp.Or(s.TTY, DefaultTTY)); err != nil {
+		return c, &Error{"--tty", s.TTY, "there is no such kind", "write pty, usb or auto", err}
 	}
 	if s.Purge != "" {
 		if c.Purge, err = port.ParsePurge(s.Purge); err != nil {

@@ -122,10 +122,22 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		events.release()
 		p.Start()
 	}
-	if cfg.Ready != nil {
-		cfg.Ready()
-	}
+	whenReady(ports, cfg.Ready)
 	return errors.Join(serve(ctx, loop, ports, servers, cfg.Log), failure)
+}
+
+// whenReady calls done when all ports have their ttys. The loop does not run yet.
+func whenReady(ports []*port.Port, done func()) {
+	left := len(ports) + 1
+	one := func() {
+		if left--; left == 0 && done != nil {
+			done()
+		}
+	}
+	for _, p := range ports {
+		p.WhenReady(one)
+	}
+	one()
 }
 
 // runSocket is the socket of RunSocket, for those who may use the tty.

@@ -130,6 +130,12 @@ func describe(ev port.Event) (zerolog.Level, string) {
 		return zerolog.WarnLevel, "bytes were dropped"
 	case port.KindNewTTY:
 		return zerolog.WarnLevel, "the pseudo-terminal could not be opened any more; another took its place"
+	case port.KindPseudo:
+		return zerolog.WarnLevel, "no tty of the kernel can be had (--tty auto): programs get a pseudo-terminal, without parity, modem lines and break"
+	case port.KindPlugged:
+		return zerolog.InfoLevel, "the adapter is plugged in again: programs can open the port"
+	case port.KindUnplugged:
+		return zerolog.WarnLevel, "the adapter was unplugged; it is plugged in again"
 	case port.KindHungUp:
 		return zerolog.InfoLevel, "the port was hung up: programs that had it open see an unplugged adapter, and can open it again"
 	case port.KindMismatch:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/vcomd/vcomd/internal/usbtty/vhci"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
@@ -75,6 +76,38 @@ func ParsePurge(s string) (Purge, error) {
 	return 0, fmt.Errorf("%q is none of rx, both, none", s)
 }
 
+// TTY says which kind of tty programs get.
+type TTY uint8
+
+// The kinds.
+const (
+	TTYPseudo TTY = iota // a pseudo-terminal
+	TTYUSB               // a tty of the kernel, for an emulated USB serial adapter
+	TTYAuto              // TTYUSB where that can be had, else TTYPseudo
+)
+
+// String gives the kind as flags spell it.
+func (t TTY) String() string {
+	switch t {
+	case TTYUSB:
+		return "usb"
+	case TTYAuto:
+		return "auto"
+	default:
+		return "pty"
+	}
+}
+
+// ParseTTY reads a kind.
+func ParseTTY(s string) (TTY, error) {
+	for _, t := range []TTY{TTYPseudo, TTYUSB, TTYAuto} {
+		if s == t.String() {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of pty, usb, auto", s)
+}
+
 // Config is one port's configuration, validated.
 type Config struct {
 	Name             string
@@ -92,6 +125,10 @@ type Config struct {
 	Purge            Purge
 	UID, GID         int // -1: left as they are
 	Mode             os.FileMode
+	// TTY is which kind of tty programs get. A kernel tty is made by the kernel's USB/IP
+	// controller on USB's host.
+	TTY TTY
+	USB *vhci.Host
 	Policy
 	Signature string // what a server is told that asks who this is
 

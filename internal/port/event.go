@@ -27,6 +27,9 @@ const (
 	KindResumed      Kind = "resumed"
 	KindDropped      Kind = "dropped"       // bytes were dropped [→ how many]
 	KindNewTTY       Kind = "new-tty"       // another pseudo-terminal took the place [old → new]
+	KindPseudo       Kind = "pseudo"        // --tty auto: no kernel tty can be had, and Err says why
+	KindPlugged      Kind = "plugged"       // the adapter's tty is there [→ tty]
+	KindUnplugged    Kind = "unplugged"     // it is not any more [tty →], Err says why; tried again
 	KindHungUp       Kind = "hung-up"       // programs were made to see an unplugged adapter [tty → tty], Err says why
 	KindMismatch     Kind = "mismatch"      // the server speaks another protocol [protocol → protocol]
 	KindGaveUp       Kind = "gave-up"       // as many tries as allowed have failed: Err

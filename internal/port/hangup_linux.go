@@ -24,6 +24,11 @@ func (p *Port) hangUp(why error) {
 		return // a flush among what was dropped found the connection lost: it has been done
 	}
 	old := p.tty.path()
+	if a, is := p.tty.(*adapter); is {
+		p.emit(Event{Kind: KindHungUp, Old: old, Err: why})
+		a.replug()
+		return
+	}
 	if kept, err := p.hangUpInPlace(); !kept && !p.renewTTY(errors.Join(why, err)) {
 		return
 	}

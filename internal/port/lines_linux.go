@@ -12,7 +12,7 @@ import (
 // startLines gives the lines what they are before a program has opened the port.
 func (p *Port) startLines() {
 	dtr, rts := p.cfg.DTR, p.cfg.RTS
-	if p.cfg.Lines == LinesRaise {
+	if p.raises() {
 		dtr, rts = cmp.Or(dtr, comport.ControlDTROff), cmp.Or(rts, comport.ControlRTSOff)
 	}
 	p.mirror.SetLines(dtr, rts)
@@ -25,10 +25,9 @@ func (p *Port) raises() bool {
 
 // raiseLines is for the first open.
 func (p *Port) raiseLines() {
-	if p.raised = p.raises(); !p.raised {
-		return
+	if p.raised = p.raises(); p.raised {
+		p.setLines(cmp.Or(p.cfg.DTR, comport.ControlDTROn), cmp.Or(p.cfg.RTS, comport.ControlRTSOn))
 	}
-	p.setLines(cmp.Or(p.cfg.DTR, comport.ControlDTROn), cmp.Or(p.cfg.RTS, comport.ControlRTSOn))
 }
 
 // dropLines is for the last close: after the bytes that are in front of it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/bridge"
 	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/internal/usbtty/vhci"
 	"github.com/vcomd/vcomd/pty"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -20,14 +21,16 @@ import (
 // Port is one virtual port. Its methods are for the loop's thread, or for before
 // the loop runs.
 type Port struct {
-	cfg     Config
-	loop    *evloop.Loop
-	watcher *pty.Watcher
-	names   names
-	tty     tty
-	mirror  *termiosmirror.Mirror
-	client  *rfc2217client.Client
-	bridge  *bridge.Bridge
+	cfg       Config
+	loop      *evloop.Loop
+	watcher   *pty.Watcher
+	names     names
+	served    bool   // programs can open the port, or could
+	whenReady func() // may be nil
+	tty       tty
+	mirror    *termiosmirror.Mirror
+	client    *rfc2217client.Client
+	bridge    *bridge.Bridge
 
 	open       bool
 	leaving    bool         // the last program has closed it, which is not dealt with yet
@@ -59,6 +62,9 @@ type Port struct {
 // Errors are for the user: they name what was done to what.
 func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line), since: loop.Now()}
+	if p.cfg.USB == nil {
+		p.cfg.USB = &vhci.Host{}
+	}
 	if p.cfg.Events == nil {
 		p.cfg.Events = func(Event) {}
 	}
@@ -90,9 +96,42 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		bc.Pace = p.paceLine
 	}
 	p.bridge = bridge.New(bc, loop, p.tty, p.client, (*owner)(p))
-	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.path()})
+	if p.tty.path() != "" {
+		p.becomeReady()
+	}
 	p.warnUnverified()
 	return p, nil
+}
+
+// becomeReady is for the first tty.
+func (p *Port) becomeReady() {
+	p.served = true
+	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.path()})
+	if p.whenReady != nil {
+		p.whenReady()
+	}
+}
+
+// openTTY makes the tty that is wanted, or that can be had.
+func (p *Port) openTTY() error {
+	if p.cfg.TTY != TTYPseudo {
+		err := p.openAdapter()
+		if err == nil || p.cfg.TTY == TTYUSB {
+			return err
+		}
+		p.emit(Event{Kind: KindPseudo, Err: err})
+	}
+	return p.openPseudo()
+}
+
+// WhenReady calls done when programs can open the port: at once for a
+// pseudo-terminal; a kernel tty takes a second.
+func (p *Port) WhenReady(done func()) {
+	if p.served {
+		done()
+		return
+	}
+	p.whenReady = done
 }
 
 // Start connects, if the port is to be connected always. The loop may run or
@@ -236,7 +275,9 @@ func (p *Port) opened(st pty.Status) {
 	p.bridge.Opened()
 	p.emit(Event{Kind: KindOpened})
 	defer p.changed()
-	p.raiseLines()
+	if !p.tty.raises() {
+		p.raiseLines()
+	}
 	p.purgeOnOpen()
 	p.client.Start() // at once, also when it is waiting to try again
 	if st != 0 {
@@ -333,7 +374,7 @@ func (p *Port) replaceTTY(why error) {
 // nowhere.
 func (p *Port) renewTTY(why error) bool {
 	old := p.tty
-	if err := p.openTTY(); err != nil {
+	if err := p.openPseudo(); err != nil {
 		p.ttyFailed(fmt.Errorf("%w, and there is no other: %w", why, err))
 		return false
 	}
@@ -360,6 +401,13 @@ const retireAfter = 20 * time.Millisecond
 func (p *Port) retire(old tty) {
 	p.dropped(p.bridge.DropFrom(old), "bytes were never sent: the pseudo-terminal they were written to has gone")
 	_ = old.close()
+}
+
+// fail ends the port: it cannot be served.
+func (p *Port) fail(err error) {
+	if p.cfg.Failed != nil {
+		p.cfg.Failed(err)
+	}
 }
 
 func (p *Port) ttyFailed(err error) { p.emit(Event{Kind: KindTTYFailed, Err: err}) }

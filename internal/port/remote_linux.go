@@ -120,9 +120,7 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 	case errors.Is(err, rfc2217client.ErrNoMoreTries):
 		p.bridge.LinkUnwanted()
 		p.emit(Event{Kind: KindGaveUp, Err: err, Text: p.cfg.Remote.String()})
-		if p.cfg.Failed != nil {
-			p.cfg.Failed(fmt.Errorf("port %s: %w; raise --retries, or leave it out to try without end", p.cfg.Name, err))
-		}
+		p.fail(fmt.Errorf("port %s: %w; raise --retries, or leave it out to try without end", p.cfg.Name, err))
 		return
 	case retry < 0:
 		p.lastErr = nil
@@ -185,6 +183,10 @@ func (h *handler) Event(ev rfc2217client.Event) {
 func (p *Port) modemState(told comport.ModemState) {
 	before, now := p.modem, told&comport.ModemLevels
 	p.count(before, now, told)
+	if (before|now)&comport.ModemRI == 0 && told&comport.ModemTrailingRI != 0 {
+		p.tty.modem(now | comport.ModemRI) // it has rung, and is over
+		p.tty.modem(now)
+	}
 	carried := before
 	if p.carried {
 		p.carried = false
@@ -193,6 +195,7 @@ func (p *Port) modemState(told comport.ModemState) {
 	if now != before {
 		p.emit(Event{Kind: KindModemState, Old: before.String(), New: now.String()})
 		p.modem = now
+		p.tty.modem(now)
 		p.changed()
 	}
 	p.carrier(carried, now)

@@ -155,6 +155,8 @@ func (p *Port) showNow() {
 	case errors.Is(err, pty.ErrStale):
 		p.observe() // a program was quicker: its wish counts
 		return
+	case errors.Is(err, errNotShown):
+		return
 	case err != nil:
 		p.ttyFailed(err)
 		return

@@ -10,6 +10,7 @@ import (
 	"github.com/vcomd/vcomd/internal/bridge"
 	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/pty"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/termiosmirror"
 )
 
@@ -39,6 +40,11 @@ func (t *terminal) flushInput() error              { return t.master.FlushInput(
 func (t *terminal) interrupt() error               { return t.master.Interrupt() }
 func (t *terminal) reclaim() error                 { return t.master.Reclaim() }
 
+// A pseudo-terminal has no place for what these tell.
+func (t *terminal) modem(comport.ModemState)  {}
+func (t *terminal) damaged(comport.LineState) {}
+func (t *terminal) raises() bool              { return false }
+
 func (t *terminal) readable() int {
 	n, err := t.master.Readable()
 	if err != nil {
@@ -55,8 +61,8 @@ func (t *terminal) hangup() error {
 	return nil
 }
 
-// openTTY makes a pseudo-terminal and moves the names to it.
-func (p *Port) openTTY() error {
+// openPseudo makes a pseudo-terminal and moves the names to it.
+func (p *Port) openPseudo() error {
 	m, err := pty.Open(pty.Options{UID: p.cfg.UID, GID: p.cfg.GID, Mode: p.cfg.Mode})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/bridge"
 	"github.com/vcomd/vcomd/pty"
+	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
 // tty is what programs open: a pseudo-terminal (terminal), or a tty of the kernel's
@@ -32,6 +33,13 @@ type tty interface {
 	show(t unix.Termios) error
 	polled() bool
 
+	// modem is for each change of the modem lines, damaged for what the remote UART has
+	// received wrong.
+	modem(levels comport.ModemState)
+	damaged(s comport.LineState)
+	// raises reports that the tty's own driver raises the lines at the first open, and
+	// drops them at the last close.
+	raises() bool
 	flushInput() error
 	// interrupt is what a received break does to a program with BRKINT.
 	interrupt() error

@@ -108,8 +108,16 @@ func (p *Port) SetTermios(t unix.Termios) error {
 	p.termios = p.tty.settings()
 	full := p.termios
 	full.Cflag = full.Cflag&^frameBits | t.Cflag&frameBits
+	p.takeExact(full)
+	p.poll.arm(p)
+	return nil
+}
+
+// takeExact has settings carried out that came with all that a program has asked for,
+// after what it has written before.
+func (p *Port) takeExact(t unix.Termios) {
 	before := p.mirror.Want()
-	want := p.mirror.ObserveExact(full)
+	want := p.mirror.ObserveExact(t)
 	p.showAgain(before, want)
 	p.poll.touch(p.loop.Now())
 	if want != before {
@@ -119,9 +127,7 @@ func (p *Port) SetTermios(t unix.Termios) error {
 		p.bridge.Change(want)
 	}
 	p.bridge.Pump()
-	p.poll.arm(p)
 	p.changed()
-	return nil
 }
 
 // forceTries bounds the contest with a program that sets the same tty without a
@@ -132,6 +138,9 @@ const forceTries = 8
 func (p *Port) force(settings func() unix.Termios) error {
 	for range forceTries {
 		err := p.tty.show(settings())
+		if errors.Is(err, errNotShown) {
+			return nil
+		}
 		if !errors.Is(err, pty.ErrStale) {
 			return err
 		}
@@ -337,6 +346,7 @@ func (p *Port) lineState(s comport.LineState) {
 			*count++
 		}
 	}
+	p.tty.damaged(s)
 	if s&comport.LineBreak != 0 {
 		p.breakReceived()
 	}

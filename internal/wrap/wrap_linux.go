@@ -33,6 +33,10 @@ type Options struct {
 	Gone <-chan struct{}
 }
 
+// ErrNoTTY means that the port has no tty at the moment: its adapter is being plugged
+// in again.
+var ErrNoTTY = errors.New("the port has no tty now; try again in a few seconds, or give --link")
+
 // placeholder stands for the tty's path among a program's arguments.
 const placeholder = "{}"
 
@@ -45,6 +49,9 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 	link, err := runlink.Dial(ctx, o.Socket, o.Name, tty.is)
 	if err != nil {
 		return 0, err
+	}
+	if o.Path == "" && link.Path() == "" && slices.Contains(o.Argv, placeholder) {
+		return 0, ErrNoTTY
 	}
 	// Not with ctx: a signal that ends it is the program's, which may well go on.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -128,9 +135,27 @@ func (t *tty) tellLocked() {
 		return
 	}
 	// A tty that has gone already is followed by another.
-	if d, err := seccomp.DeviceOf(t.path); err == nil {
+	d, err := seccomp.DeviceOf(t.path)
+	switch {
+	case err != nil:
+	case !isPseudo(d):
+		// The kernel's own driver does all of it (--tty usb).
+		t.supervisor.SetDevice(seccomp.Device{})
+	default:
 		t.supervisor.SetDevice(d)
 	}
+}
+
+// The majors of pseudo-terminals' slaves (include/uapi/linux/major.h).
+const (
+	slaveMajorFirst = 136 // UNIX98_PTY_SLAVE_MAJOR
+	slaveMajorLast  = 143
+)
+
+// isPseudo reports whether a device is a pseudo-terminal.
+func isPseudo(d seccomp.Device) bool {
+	major := unix.Major(d.Rdev)
+	return slaveMajorFirst <= major && major <= slaveMajorLast
 }
 
 // left are the requests that the kernel does for a pseudo-terminal as well as
