@@ -107,7 +107,7 @@ func level(wanted, reported, on comport.Control) string {
 }
 
 // apply carries out one action. It waits for the end of a break.
-func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action) (State, error) {
+func (s *Server) apply(ctx context.Context, name string, o Operation, a action) (State, error) {
 	var (
 		state  = StateDone
 		err    error
@@ -116,6 +116,10 @@ func (s *Server) apply(ctx context.Context, p Controlled, o Operation, a action)
 		keep   func() bool // has it end by itself
 	)
 	if doErr := s.onLoop(ctx, func() {
+		var p Controlled
+		if p, err = s.port(name); err != nil {
+			return
+		}
 		switch plain := p.Settable(); {
 		case errors.Is(plain, port.ErrNotConnected) && a.breakFor != 0:
 			err = &Error{CodeFailed, o.String() + ": there is no connection to the access server, and a break cannot wait for one; " +

@@ -47,7 +47,9 @@ type Change struct {
 // Server answers at a control socket. NewServer, Add, Listen and Serve, in this
 // order.
 type Server struct {
-	cfg   Config
+	cfg Config
+
+	mu    sync.Mutex
 	names []string // in the order of Add
 	ports map[string]Controlled
 }
@@ -60,10 +62,40 @@ func NewServer(cfg Config) *Server {
 	return &Server{cfg: cfg, ports: make(map[string]Controlled)}
 }
 
-// Add adds a port, before Serve. It stays until Serve has returned.
+// Add adds a port. Serve may run already; then it is to be called on the loop, and so
+// is Remove.
 func (s *Server) Add(name string, p Controlled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.names = append(s.names, name)
 	s.ports[name] = p
+}
+
+// Remove takes a port away: nobody asks it anything from then on.
+func (s *Server) Remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == name })
+	delete(s.ports, name)
+}
+
+// port returns a port, or why there is none.
+func (s *Server) port(name string) (Controlled, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.ports[name]; p != nil {
+		return p, nil
+	}
+	return nil, &Error{
+		CodeNotFound, fmt.Sprintf("there is no port %s here; there are %s", Escape(name), Escape(strings.Join(s.names, ", "))),
+	}
+}
+
+// all returns the names of all ports.
+func (s *Server) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.names)
 }
 
 // Listen makes the socket, and replaces one that nobody listens on. The error is a
@@ -193,13 +225,15 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	path := r.URL.Path
 	name, isPort := strings.CutPrefix(path, portsPath+"/")
+	if isPort {
+		if _, err := s.port(name); err != nil {
+			fail(w, err, nil)
+			return
+		}
+	}
 	switch {
 	case path == portsPath && r.Method == http.MethodGet:
-		s.get(w, r, s.names)
-	case isPort && s.ports[name] == nil:
-		reply(w, http.StatusNotFound, Reply{Error: &Error{
-			CodeNotFound, fmt.Sprintf("there is no port %s here; there are %s", Escape(name), Escape(strings.Join(s.names, ", "))),
-		}})
+		s.get(w, r, s.all())
 	case isPort && r.Method == http.MethodGet:
 		s.get(w, r, []string{name})
 	case isPort && r.Method == http.MethodPatch:
@@ -247,20 +281,29 @@ func fail(w http.ResponseWriter, err error, done []Result) {
 func (s *Server) get(w http.ResponseWriter, r *http.Request, names []string) {
 	ctx, cancel := bounded(w, r, 0)
 	defer cancel()
-	all := make([]Port, len(names))
+	all := make([]Port, 0, len(names))
+	var gone error // the last one that was taken away meanwhile
 	if err := s.onLoop(ctx, func() {
-		for i, name := range names {
-			all[i] = describe(s.ports[name])
+		for _, name := range names {
+			p, err := s.port(name)
+			if err != nil {
+				gone = err
+				continue
+			}
+			all = append(all, describe(p))
 		}
 	}); err != nil {
 		fail(w, err, nil)
 		return
 	}
-	if r.URL.Path == portsPath {
+	switch {
+	case r.URL.Path == portsPath:
 		reply(w, http.StatusOK, Reply{Ports: all})
-		return
+	case gone != nil:
+		fail(w, gone, nil)
+	default:
+		reply(w, http.StatusOK, Reply{Port: &all[0]})
 	}
-	reply(w, http.StatusOK, Reply{Port: &all[0]})
 }
 
 // bounded bounds a request's time.
@@ -327,7 +370,7 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, name string, peer
 	ctx, cancel := bounded(w, r, breaks)
 	defer cancel()
 	for i, a := range actions {
-		state, err := s.apply(ctx, s.ports[name], request.Set[i], a)
+		state, err := s.apply(ctx, name, request.Set[i], a)
 		if err != nil {
 			refuse(err)
 			return

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"net"
 	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
 
+	"github.com/vcomd/vcomd/internal/control"
 	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/internal/port"
-	"github.com/vcomd/vcomd/internal/runlink"
-	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/pty"
 )
 
@@ -26,6 +25,27 @@ type Config struct {
 	Trace io.Writer
 	// Ready is called when all ports are there and their sockets answer.
 	Ready func()
+}
+
+// daemon is a running vcomd. Its methods are for the loop's thread, or for before the
+// loop runs.
+type daemon struct {
+	cfg     Config
+	loop    *evloop.Loop
+	watcher *pty.Watcher
+	ctl     *control.Server
+	sims    *simulators
+
+	ports   []*served    // in the order of the configuration
+	control net.Listener // nil: there is none yet
+	// serving is the life of the sockets, and servers are what answers there, once the
+	// loop is running.
+	serving context.Context //nolint:containedctx // see above
+	servers sync.WaitGroup
+	running bool
+
+	fail    context.CancelFunc // ends the daemon, because of failure
+	failure error
 }
 
 // Run serves the ports until ctx ends, and then returns nil; an error means that
@@ -53,144 +73,107 @@ func Run(ctx context.Context, cfg Config) (err error) {
 
 	// The simulators end with the ports, also when one could not be set up.
 	simsCtx, endSims := context.WithCancel(context.WithoutCancel(ctx))
-	sims := newSimulators(simsCtx)
-	defer sims.wait()
+	d := &daemon{cfg: cfg, loop: loop, watcher: watcher, ctl: newControl(cfg, loop.Post), sims: newSimulators(simsCtx)}
+	defer d.sims.wait()
 	defer endSims()
-	ctx, fail := context.WithCancel(ctx)
-	defer fail()
-	var (
-		ports   []*port.Port
-		failure error
-		closers []func() error
-		servers []func(context.Context) error // each until its context ends
-	)
-	defer func() {
-		for _, closePort := range slices.Backward(closers) {
-			err = errors.Join(err, closePort())
-		}
-	}()
-	ctl := newControl(cfg, loop.Post)
-	for _, pc := range cfg.Ports {
-		events := held{sink: logEvents(cfg.Log, pc)}
-		pc.Events = events.event
-		pc.Failed = func(err error) {
-			failure = errors.Join(failure, err)
-			fail()
-		}
-		if cfg.Trace != nil {
-			pc.Trace = traceTo(cfg.Trace, pc.Name)
-		}
-		if pc.Remote.Sim != "" {
-			if pc.Dial, err = sims.dialer(pc.Remote.Sim); err != nil {
-				return err
-			}
-		}
-		var supervisors *runlink.Server
-		pc.Changed = func() {
-			if supervisors != nil {
-				supervisors.Changed()
-			}
-		}
-		p, err := port.Open(pc, loop, watcher)
-		if err != nil {
-			return err
-		}
-		supervisors = runlink.NewServer(p, loop.Post, pc.OnLoss == port.OnLossHangup, logSupervisors(cfg.Log, pc, runSocket(pc)))
-		closers = append(closers, func() error {
-			err := p.Close()
-			if events.ready { // else nobody knows of it
-				logTotals(cfg.Log, pc, p.Status()) // the end itself may lose bytes
-			}
-			return err
-		})
-		ctl.Add(pc.Name, p)
-		if len(ports) == 0 {
-			ln, err := ctl.Listen(ctx)
-			if err != nil {
-				return err
-			}
-			servers = append(servers, func(ctx context.Context) error { return ctl.Serve(ctx, ln) })
-			closers = append(closers, ln.Close)
-		}
-		ln, err := runSocket(pc).Listen(ctx)
-		if err != nil {
-			return err
-		}
-		servers = append(servers, func(ctx context.Context) error { return supervisors.Serve(ctx, ln) })
-		closers = append(closers, func() error { _ = ln.Close(); return nil }) // Serve has, unless it never began
-		ports = append(ports, p)
-		events.release()
-		p.Start()
+	d.serving, d.fail = context.WithCancel(ctx)
+	defer d.fail()
+	defer func() { err = errors.Join(err, d.closeAll()) }()
+	if err := d.start(); err != nil {
+		d.fail()
+		return err
 	}
-	whenReady(ports, cfg.Ready)
-	return errors.Join(serve(ctx, loop, ports, servers, cfg.Log), failure)
+	return errors.Join(d.run(), d.failure)
 }
 
-// whenReady calls done when all ports have their ttys. The loop does not run yet.
-func whenReady(ports []*port.Port, done func()) {
-	left := len(ports) + 1
+// start makes what the configuration has.
+func (d *daemon) start() error {
+	for _, pc := range d.cfg.Ports {
+		if err := d.add(pc); err != nil {
+			return err
+		}
+	}
+	d.whenReady(d.cfg.Ready)
+	return nil
+}
+
+// listenControl makes the control socket, with the first port.
+func (d *daemon) listenControl() error {
+	if d.control != nil {
+		return nil
+	}
+	ln, err := d.ctl.Listen(d.serving)
+	if err != nil {
+		return err
+	}
+	d.control = ln
+	return nil
+}
+
+// whenReady calls done when all ports have their ttys.
+func (d *daemon) whenReady(done func()) {
+	left := len(d.ports) + 1
 	one := func() {
 		if left--; left == 0 && done != nil {
 			done()
 		}
 	}
-	for _, p := range ports {
-		p.WhenReady(one)
+	for _, s := range d.ports {
+		s.port.WhenReady(one)
 	}
 	one()
 }
 
-// runSocket is the socket of RunSocket, for those who may use the tty.
-func runSocket(pc port.Config) socket.Socket {
-	return socket.Socket{
-		RunDir: pc.RunDir, Name: filepath.Base(RunSocket(pc.RunDir, pc.Name)), Packets: true, UID: pc.UID, GID: pc.GID, Mode: pc.Mode,
-	}
+// failed ends the daemon: a port cannot be served any longer.
+func (d *daemon) failed(err error) {
+	d.failure = errors.Join(d.failure, err)
+	d.fail()
 }
 
-// logSupervisors writes down who comes with a program, and lets in those who may.
-func logSupervisors(log zerolog.Logger, pc port.Config, s socket.Socket) func(socket.Peer) bool {
-	return func(p socket.Peer) bool {
-		level, text := zerolog.DebugLevel, "a program is run on the port"
-		ok := s.Permits(p)
-		if !ok {
-			level, text = zerolog.WarnLevel, "somebody who may not wanted to run a program on the port"
-		}
-		log.WithLevel(level).Str("event", "supervisor").Str("port", pc.Name).Int("pid", p.PID).Int("uid", p.UID).Msg(text)
-		return ok
-	}
-}
-
-// RunSocket is where a port's supervisors (vcomd run) connect.
-func RunSocket(runDir, name string) string { return filepath.Join(runDir, name+".run") }
-
-// serve runs the loop, and the servers beside it, until ctx ends and the output in
-// flight is delivered.
-func serve(ctx context.Context, loop *evloop.Loop, ports []*port.Port, servers []func(context.Context) error, log zerolog.Logger) error {
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+// run runs the loop, and what answers at the sockets beside it, until the daemon's
+// context ends and the output in flight is delivered.
+func (d *daemon) run() error {
+	running, stop := context.WithCancel(context.WithoutCancel(d.serving))
 	defer stop()
-	var wg sync.WaitGroup
-	for _, server := range servers {
-		wg.Go(func() {
-			if err := server(ctx); err != nil {
-				log.Error().Err(err).Str("event", "server-failed").Msg("a socket of this vcomd is of no use any more")
-			}
+	d.running = true
+	if d.control != nil {
+		d.servers.Go(func() {
+			d.serve(func() error { return d.ctl.Serve(d.serving, d.control) })
 		})
 	}
-	cancel := context.AfterFunc(ctx, func() {
-		wg.Wait() // they end on the loop
-		loop.Post(func() {
-			left := len(ports) + 1
-			drained := func() {
-				if left--; left == 0 {
-					stop()
-				}
-			}
-			for _, p := range ports {
-				p.Drain(drained)
-			}
-			drained()
-		})
+	for _, s := range d.ports {
+		d.answer(s)
+	}
+	cancel := context.AfterFunc(d.serving, func() {
+		d.servers.Wait() // they end on the loop
+		d.loop.Post(func() { d.drain(stop) })
 	})
 	defer cancel()
-	return loop.Run(running)
+	return d.loop.Run(running)
+}
+
+// drain calls done when no port has output in flight.
+func (d *daemon) drain(done func()) {
+	left := len(d.ports) + 1
+	drained := func() {
+		if left--; left == 0 {
+			done()
+		}
+	}
+	for _, s := range d.ports {
+		s.port.Drain(drained)
+	}
+	drained()
+}
+
+// closeAll ends all that start has made, the last first.
+func (d *daemon) closeAll() (err error) {
+	for _, s := range slices.Backward(d.ports) {
+		err = errors.Join(err, d.close(s))
+	}
+	d.ports = nil
+	if d.control != nil {
+		_ = d.control.Close() // what has answered there has, unless it never began
+	}
+	return err
 }

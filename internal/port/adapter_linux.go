@@ -172,7 +172,7 @@ func (a *adapter) kick() {
 	a.posted = true
 	a.port.loop.Post(func() {
 		a.posted = false
-		if read, write := a.due(); a.port.tty == tty(a) && (read || write) {
+		if read, write := a.due(); !a.port.over && (read || write) {
 			a.port.bridge.TTYReady(read, write)
 		}
 	})

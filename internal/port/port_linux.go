@@ -33,6 +33,7 @@ type Port struct {
 	bridge    *bridge.Bridge
 
 	open       bool
+	over       bool         // Close was called
 	leaving    bool         // the last program has closed it, which is not dealt with yet
 	left       int          // bytes that the last program to go left in the tty
 	termios    unix.Termios // the last ones observed or shown
@@ -164,7 +165,8 @@ func (p *Port) Drain(done func()) {
 	look()
 }
 
-// Close ends the connection and the tty, and removes the names.
+// Close ends the connection and the tty, and removes the names. What was posted or
+// asked for before finds the port ended.
 func (p *Port) Close() error {
 	evloop.Cancel(&p.closeTimer)
 	evloop.Cancel(&p.drainTimer)
@@ -174,6 +176,7 @@ func (p *Port) Close() error {
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
+	p.over = true
 	for _, old := range p.retired {
 		p.retire(old)
 	}
@@ -202,6 +205,9 @@ func (p *Port) ready(t tty, ev evloop.Events) {
 
 // wake looks whether a program has opened or closed the tty.
 func (p *Port) wake() {
+	if p.over {
+		return
+	}
 	hung, err := p.tty.hung()
 	if err != nil {
 		p.ttyFailed(err)
@@ -236,6 +242,9 @@ func (p *Port) visited() (st pty.Status, came bool) {
 // tty is parked, so that a program may have come, unnoticed yet, whose bytes and
 // settings must not be taken for the last one's.
 func (p *Port) pump() {
+	if p.over {
+		return
+	}
 	if !p.open {
 		p.wake()
 	}
@@ -257,7 +266,7 @@ func (p *Port) busy() bool { return p.waiting() > 0 || p.bridge.Unsettled() }
 func (p *Port) rearm() {
 	if p.open && p.tty.pending() {
 		p.loop.Post(func() {
-			if p.open {
+			if p.open && !p.over {
 				p.bridge.TTYReady(true, false)
 				p.rearm()
 			}

@@ -270,6 +270,10 @@ func (p *Port) when(holds func() bool, done func()) (cancel func()) {
 	var look func()
 	look = func() {
 		timer = nil
+		if p.over {
+			done()
+			return
+		}
 		p.pump()
 		left := p.bridge.PaceLeft()
 		if holds() && left == 0 {

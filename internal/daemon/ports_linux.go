@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/runlink"
+	"github.com/vcomd/vcomd/internal/socket"
+)
+
+// served is one port with all that is around it.
+type served struct {
+	cfg         port.Config
+	port        *port.Port
+	events      held
+	supervisors *runlink.Server
+	listener    net.Listener // for supervisors
+	// end ends what answers there, and ended is closed when it has.
+	end   context.CancelFunc
+	ended chan struct{}
+}
+
+// add serves one more port.
+func (d *daemon) add(pc port.Config) error {
+	s, err := d.open(pc)
+	if err != nil {
+		return err
+	}
+	// All sockets of a daemon are there before the first port is said to be.
+	err = d.listenControl()
+	if err == nil {
+		s.listener, err = runSocket(s.cfg).Listen(d.serving)
+	}
+	if err != nil {
+		return errors.Join(err, d.close(s))
+	}
+	d.ports = append(d.ports, s)
+	d.ctl.Add(pc.Name, s.port)
+	if d.running {
+		d.answer(s)
+	}
+	s.events.release()
+	s.port.Start()
+	return nil
+}
+
+// open makes a port. It is not started, and its events are held back.
+func (d *daemon) open(pc port.Config) (s *served, err error) {
+	s = &served{events: held{sink: logEvents(d.cfg.Log, pc)}}
+	pc.Events = s.events.event
+	pc.Failed = d.failed
+	if d.cfg.Trace != nil {
+		pc.Trace = traceTo(d.cfg.Trace, pc.Name)
+	}
+	if pc.Remote.Sim != "" {
+		if pc.Dial, err = d.sims.dialer(pc.Remote.Sim); err != nil {
+			return nil, err
+		}
+	}
+	pc.Changed = func() {
+		if s.supervisors != nil {
+			s.supervisors.Changed()
+		}
+	}
+	s.cfg = pc
+	if s.port, err = port.Open(pc, d.loop, d.watcher); err != nil {
+		return nil, err
+	}
+	s.supervisors = runlink.NewServer(s.port, d.loop.Post, pc.OnLoss == port.OnLossHangup, logSupervisors(d.cfg.Log, pc, runSocket(pc)))
+	return s, nil
+}
+
+// answer has the supervisors of programs let in. The loop runs, or is about to.
+func (d *daemon) answer(s *served) {
+	var ctx context.Context
+	ctx, s.end = context.WithCancel(d.serving)
+	s.ended = make(chan struct{})
+	d.servers.Go(func() {
+		defer close(s.ended)
+		d.serve(func() error { return s.supervisors.Serve(ctx, s.listener) })
+	})
+}
+
+// serve runs what answers at a socket, until its context ends.
+func (d *daemon) serve(server func() error) {
+	if err := server(); err != nil {
+		d.cfg.Log.Error().Err(err).Str("event", "server-failed").Msg("a socket of this vcomd is of no use any more")
+	}
+}
+
+// close ends a port that no supervisor is left on.
+func (d *daemon) close(s *served) error {
+	if s.listener != nil {
+		_ = s.listener.Close() // what has answered there has, unless it never began
+	}
+	err := s.port.Close()
+	if s.events.ready { // else nobody knows of it
+		logTotals(d.cfg.Log, s.cfg, s.port.Status()) // the end itself may lose bytes
+	}
+	return err
+}
+
+// runSocket is the socket of RunSocket, for those who may use the tty.
+func runSocket(pc port.Config) socket.Socket {
+	return socket.Socket{
+		RunDir: pc.RunDir, Name: filepath.Base(RunSocket(pc.RunDir, pc.Name)), Packets: true, UID: pc.UID, GID: pc.GID, Mode: pc.Mode,
+	}
+}
+
+// logSupervisors writes down who comes with a program, and lets in those who may.
+func logSupervisors(log zerolog.Logger, pc port.Config, s socket.Socket) func(socket.Peer) bool {
+	return func(p socket.Peer) bool {
+		level, text := zerolog.DebugLevel, "a program is run on the port"
+		ok := s.Permits(p)
+		if !ok {
+			level, text = zerolog.WarnLevel, "somebody who may not wanted to run a program on the port"
+		}
+		log.WithLevel(level).Str("event", "supervisor").Str("port", pc.Name).Int("pid", p.PID).Int("uid", p.UID).Msg(text)
+		return ok
+	}
+}
+
+// RunSocket is where a port's supervisors (vcomd run) connect.
+func RunSocket(runDir, name string) string { return filepath.Join(runDir, name+".run") }
