@@ -194,6 +194,9 @@ func (d *Device) command(h []byte) (why error, value uint32) {
 		d.unlink(binary.BigEndian.Uint32(h[offSeq:]), binary.BigEndian.Uint32(h[offTarget:]))
 		return nil, 0
 	}
+	if direction := binary.BigEndian.Uint32(h[offDirection:]); direction != directionIn && direction != directionOut {
+		return ErrDirection, direction
+	}
 	u := parseSubmit(h)
 	if int32(u.length) < 0 {
 		return ErrLength, u.length

@@ -88,15 +88,17 @@ func (q *levelQueue) pop() comport.ModemState {
 
 // arrived takes an IN URB.
 func (d *Device) arrived(u *submit) {
-	could := d.Writable()
-	d.closing = false
-	d.in.push(inURB{seq: u.seq, length: u.length})
-	if !d.open {
-		d.opened()
+	could, was := d.Writable(), d.open
+	if !was {
+		d.begin()
 	}
-	d.read = true
+	d.read, d.closing = true, false
+	d.in.push(inURB{seq: u.seq, length: u.length})
 	for d.levels.n > 0 && d.in.n > 0 {
 		d.report(d.levels.pop())
+	}
+	if !was {
+		d.handler.Opened()
 	}
 	if !could && d.Writable() {
 		d.handler.Room()

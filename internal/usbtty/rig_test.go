@@ -120,18 +120,19 @@ func (r *rig) expect(want ...string) {
 	}
 }
 
-// read reads all that waits.
+// read reads until nothing more comes.
 func (r *rig) read() string {
-	synctest.Wait()
 	var all []byte
-	r.do(func() {
-		var b [100]byte
-		for n := r.dev.Read(b[:]); n > 0; n = r.dev.Read(b[:]) {
-			all = append(all, b[:n]...)
+	for {
+		synctest.Wait()
+		var b [1000]byte
+		var n int
+		r.do(func() { n = r.dev.Read(b[:]) })
+		if n == 0 {
+			return string(all)
 		}
-	})
-	synctest.Wait()
-	return string(all)
+		all = append(all, b[:n]...)
+	}
 }
 
 func (r *rig) open() *usbtest.TTY {

@@ -70,7 +70,8 @@ func (d *Device) reset(what uint16) bool {
 			d.closed()
 		}
 		if !d.open {
-			d.opened()
+			d.begin()
+			d.handler.Opened()
 		}
 	case purgeReceive:
 		d.handler.Purge(true, false)

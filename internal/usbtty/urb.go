@@ -119,10 +119,15 @@ func (d *Device) finishEarly(seq uint32) {
 	if !d.cur.in && d.cur.endpoint == endpointOut {
 		d.counters.Dropped += uint64(d.cur.length)
 	}
-	i := slices.IndexFunc(d.early, func(e earlyUnlink) bool { return e.target == seq })
-	by := d.early[i].seq
-	d.early = slices.Delete(d.early, i, i+1)
-	d.answer(retUnlink, by, statusCancelled, 0)
+	status := statusCancelled
+	d.early = slices.DeleteFunc(d.early, func(e earlyUnlink) bool {
+		if e.target != seq {
+			return false
+		}
+		d.answer(retUnlink, e.seq, status, 0)
+		status = statusOK // one that is cancelled twice is not there the second time
+		return true
+	})
 }
 
 // Output is what must be sent to the kernel. It is valid until the next call of
@@ -157,15 +162,14 @@ func (d *Device) Settings() Settings { return d.settings }
 // Counters are what the device has counted.
 func (d *Device) Counters() Counters { return d.counters }
 
-// opened begins an open state.
-func (d *Device) opened() {
+// begin begins an open state, of which the handler is still to be told.
+func (d *Device) begin() {
 	d.open, d.read, d.closing = true, false, false
 	d.levels.reset()
 	if d.level != d.told || d.level != 0 {
-		// Also if the driver knows: it may be another one by now.
+		// Also if a packet has told it: the driver may be another one by now.
 		d.levels.push(d.level)
 	}
-	d.handler.Opened()
 }
 
 // closed ends it. The kernel has no use for what happens on the lines from here

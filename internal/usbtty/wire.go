@@ -66,6 +66,8 @@ var (
 	ErrCommand = errors.New("unknown USB/IP command")
 	// ErrDevice is a request for another device than [Config].Device.
 	ErrDevice = errors.New("request for another device")
+	// ErrDirection is a direction that is neither in nor out: whether bytes follow is not known.
+	ErrDirection = errors.New("unknown direction")
 	// ErrLength is a length that the kernel cannot mean: it has it as a signed number.
 	ErrLength = errors.New("impossible length")
 	// ErrBacklog is more than [MaxOutput] bytes of answers that nobody has taken.
@@ -77,7 +79,7 @@ var (
 type StreamError struct {
 	Offset uint64 // where in the stream the header begins
 	Value  uint32 // what was found
-	Err    error  // ErrCommand, ErrDevice, ErrLength or ErrBacklog
+	Err    error  // ErrCommand, ErrDevice, ErrDirection, ErrLength or ErrBacklog
 }
 
 func (e *StreamError) Error() string {
