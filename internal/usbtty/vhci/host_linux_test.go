@@ -112,6 +112,13 @@ func TestPrepareWithoutModules(t *testing.T) {
 		write(t, k, "lib/modules/"+release+"/modules.dep", "kernel/net/tls/tls.ko:\n")
 		wants(t, "Prepare", k.Host().Prepare(ctx, vendor, product), vhci.ErrUnavailable, "cloud", "install linux-image-amd64", "--tty pty")
 	})
+	t.Run("a kernel that loads no modules", func(t *testing.T) {
+		k := vhcitest.New(t)
+		if err := os.Remove(k.Path("proc/modules")); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "Prepare", k.Host().Prepare(ctx, vendor, product), vhci.ErrUnavailable, "has no vhci_hcd and no ftdi_sio")
+	})
 	t.Run("in a container", func(t *testing.T) {
 		k := vhcitest.New(t)
 		if err := os.RemoveAll(k.Path("lib")); err != nil {

@@ -37,6 +37,9 @@ func (h *Host) Release() string {
 
 // available looks in the lists of the running kernel's modules.
 func (h *Host) available(name string) ModuleState {
+	if _, err := os.Lstat(h.path("proc/modules")); errors.Is(err, fs.ErrNotExist) {
+		return ModuleAbsent // a kernel without loadable modules has no such file
+	}
 	dir := h.path("lib/modules", h.Release())
 	list, err := os.ReadFile(dir + "/modules.dep")
 	if err != nil || h.Release() == "" {

@@ -95,6 +95,7 @@ func New(tb testing.TB) *Kernel {
 	k := &Kernel{Root: tb.TempDir(), tb: tb, loaded: make(map[string]bool)}
 	k.Controllers(1)
 	k.put("proc/sys/kernel/osrelease", Release+"\n")
+	k.put("proc/modules", "")
 	k.put("etc/os-release", "NAME=\"Test\"\nID=test\n")
 	k.put("lib/modules/"+Release+"/modules.dep",
 		"kernel/drivers/usb/usbip/vhci-hcd.ko: kernel/drivers/usb/usbip/usbip-core.ko\nkernel/drivers/usb/serial/ftdi_sio.ko.xz: kernel/drivers/usb/serial/usbserial.ko.xz\n")
