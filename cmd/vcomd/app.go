@@ -114,7 +114,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd check [--tty KIND] [--json]\nvcomd udev [--install] [--wants NAME=UNIT]\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -126,7 +126,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{runCommand(), statusCommand(), setCommand(), simCommand(), {
+		Commands: []*cli.Command{runCommand(), statusCommand(), setCommand(), checkCommand(), udevCommand(), simCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

@@ -269,21 +269,30 @@ func TestUserErrors(t *testing.T) {
 
 // Every flag has an entry.
 func TestUserErrorsCoverEveryFlag(t *testing.T) {
-	help, code := run(t, binary, "--help")
-	if code != 0 {
-		t.Fatalf("vcomd --help: exit status %d", code)
-	}
 	golden, err := os.ReadFile("testdata/errors.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := regexp.MustCompile(`(?m)^ +--([a-z0-9-]+)`).FindAllStringSubmatch(help, -1)
-	if len(flags) < 10 {
-		t.Fatalf("%d flags found in the help; the test does not understand it:\n%s", len(flags), help)
-	}
-	for _, f := range flags {
-		if !strings.Contains(string(golden), "--"+f[1]+" ") {
-			t.Errorf("--%s has no entry in testdata/errors.golden", f[1])
+	for _, c := range []struct {
+		command []string
+		fewest  int    // flags
+		within  string // the text that an entry begins with
+	}{
+		{nil, 10, ""}, {[]string{"check"}, 3, "vcomd check "}, {[]string{"udev"}, 6, "vcomd udev "},
+	} {
+		help, code := run(t, binary, append(c.command, "--help")...)
+		if code != 0 {
+			t.Fatalf("vcomd %v --help: exit status %d", c.command, code)
+		}
+		flags := regexp.MustCompile(`(?m)^ +--([a-z0-9-]+)`).FindAllStringSubmatch(help, -1)
+		if len(flags) < c.fewest {
+			t.Fatalf("%d flags found in the help; the test does not understand it:\n%s", len(flags), help)
+		}
+		for _, f := range flags {
+			entry := regexp.MustCompile(regexp.QuoteMeta(c.within) + `.*--` + f[1] + `[ =\n]`)
+			if f[1] != "help" && !entry.Match(golden) {
+				t.Errorf("vcomd %v: --%s has no entry in testdata/errors.golden", c.command, f[1])
+			}
 		}
 	}
 }
