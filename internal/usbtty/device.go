@@ -171,39 +171,39 @@ func (d *Device) feedHeader(p []byte) int {
 	start := d.offset + uint64(n) - headerSize
 	d.have = 0
 	d.offset += uint64(n)
-	if why, value := d.command(h[:headerSize]); why != nil {
+	if value, why := d.command(h[:headerSize]); why != nil {
 		d.err = &StreamError{Offset: start, Value: value, Err: why}
 	}
 	return n
 }
 
-// command acts on a header. It returns why the stream cannot go on, and what
+// command acts on a header. If the stream cannot go on, it returns why, and what
 // value shows it.
-func (d *Device) command(h []byte) (why error, value uint32) {
+func (d *Device) command(h []byte) (value uint32, why error) {
 	if n := len(d.out) - d.taken; n > MaxOutput {
-		return ErrBacklog, uint32(n)
+		return uint32(n), ErrBacklog
 	}
 	command := binary.BigEndian.Uint32(h[offCommand:])
 	if command != cmdSubmit && command != cmdUnlink {
-		return ErrCommand, command
+		return command, ErrCommand
 	}
 	if id := binary.BigEndian.Uint32(h[offDevice:]); d.id != 0 && id != d.id {
-		return ErrDevice, id
+		return id, ErrDevice
 	}
 	if command == cmdUnlink {
 		d.unlink(binary.BigEndian.Uint32(h[offSeq:]), binary.BigEndian.Uint32(h[offTarget:]))
-		return nil, 0
+		return 0, nil
 	}
 	if direction := binary.BigEndian.Uint32(h[offDirection:]); direction != directionIn && direction != directionOut {
-		return ErrDirection, direction
+		return direction, ErrDirection
 	}
 	u := parseSubmit(h)
 	if int32(u.length) < 0 {
-		return ErrLength, u.length
+		return u.length, ErrLength
 	}
 	if int32(u.packets) < 0 {
-		return ErrLength, u.packets
+		return u.packets, ErrLength
 	}
 	d.submit(u)
-	return nil, 0
+	return 0, nil
 }

@@ -150,8 +150,12 @@ func TestLines(t *testing.T) {
 			m    comport.ModemState
 			want int
 		}{
-			{comport.ModemCTS, usbtest.CTS}, {comport.ModemDSR, usbtest.DSR}, {comport.ModemRI, usbtest.RI},
-			{comport.ModemDCD, usbtest.DCD}, {0, 0}, {comport.ModemCTS | comport.ModemDeltaDCD, usbtest.CTS},
+			{comport.ModemCTS, usbtest.CTS},
+			{comport.ModemDSR, usbtest.DSR},
+			{comport.ModemRI, usbtest.RI},
+			{comport.ModemDCD, usbtest.DCD},
+			{0, 0},
+			{comport.ModemCTS | comport.ModemDeltaDCD, usbtest.CTS},
 		} {
 			r.do(func() { r.dev.SetModem(c.m) })
 			got, err := f.Lines()
@@ -255,8 +259,11 @@ func TestReceiveErrors(t *testing.T) {
 			b byte
 			e comport.LineState
 		}{
-			{'p', comport.LineParityError}, {'f', comport.LineFramingError | comport.LineDataReady}, {'o', comport.LineOverrunError},
-			{'b', comport.LineBreak | comport.LineFramingError | comport.LineParityError}, {'x', 0},
+			{'p', comport.LineParityError},
+			{'f', comport.LineFramingError | comport.LineDataReady},
+			{'o', comport.LineOverrunError},
+			{'b', comport.LineBreak | comport.LineFramingError | comport.LineParityError},
+			{'x', 0},
 		} {
 			r.do(func() {
 				if !r.dev.WriteWith(e.b, e.e) {
@@ -292,8 +299,16 @@ func TestPackets(t *testing.T) {
 		letters[i] = byte('a' + i%26)
 	}
 	for _, c := range []struct{ room, give, want, packets int }{
-		{64, 1, 1, 1}, {64, 62, 62, 1}, {64, 63, 62, 1}, {65, 63, 62, 1}, {66, 63, 62, 1}, {67, 64, 63, 2}, {128, 200, 124, 2},
-		{512, 496, 496, 8}, {512, 600, 496, 8}, {512, 125, 125, 3},
+		{64, 1, 1, 1},
+		{64, 62, 62, 1},
+		{64, 63, 62, 1},
+		{65, 63, 62, 1},
+		{66, 63, 62, 1},
+		{67, 64, 63, 2},
+		{128, 200, 124, 2},
+		{512, 496, 496, 8},
+		{512, 600, 496, 8},
+		{512, 125, 125, 3},
 	} {
 		p := newPure(t)
 		p.feed(submitIn(1, uint32(c.room)))

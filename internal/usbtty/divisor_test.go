@@ -92,7 +92,8 @@ func TestDecodeSpeedAnything(t *testing.T) {
 		check(d | 0x4138)
 	}
 	for _, c := range []struct{ divisor, want uint32 }{
-		{0, 3000000}, {1, 2000000},
+		{0, 3000000},
+		{1, 2000000},
 		{0x4001, 2000000},  // 1.5, which the driver sends as 1
 		{0x4000, 3000000},  // half: faster than the chip
 		{0x10000, 3000000}, // no whole part either

@@ -2,6 +2,7 @@ package usbtty_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -201,7 +202,7 @@ func TestHangUp(t *testing.T) {
 			t.Error("hung up too early")
 		}
 		r.do(func() { r.dev.SetModem(0) })
-		if _, err := f.Read(make([]byte, 1)); err != io.EOF || !f.HungUp() {
+		if _, err := f.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || !f.HungUp() {
 			t.Errorf("read: %v", err)
 		}
 		must(t, f.Close())
@@ -265,7 +266,7 @@ func TestUnplug(t *testing.T) {
 		}()
 		synctest.Wait()
 		must(t, r.k.Close())
-		if err := <-read; err != io.EOF {
+		if err := <-read; !errors.Is(err, io.EOF) {
 			t.Errorf("read: %v", err)
 		}
 		if _, err := f.Write([]byte("x")); err == nil {

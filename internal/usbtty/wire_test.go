@@ -64,8 +64,9 @@ type pure struct {
 	in  map[uint32]bool
 }
 
-func newPure(t testing.TB) *pure {
-	p := &pure{t: t, log: &journal{sent: true}, in: make(map[uint32]bool)}
+func newPure(tb testing.TB) *pure {
+	tb.Helper()
+	p := &pure{t: tb, log: &journal{sent: true}, in: make(map[uint32]bool)}
 	p.dev = usbtty.New(usbtty.Config{Device: dev, Serial: "GPS"}, p.log)
 	return p
 }
@@ -87,12 +88,12 @@ func (p *pure) answers() []string {
 	return parse(p.t, b, func(seq uint32) bool { return p.in[seq] })
 }
 
-func parse(t testing.TB, b []byte, in func(seq uint32) bool) []string {
-	t.Helper()
+func parse(tb testing.TB, b []byte, in func(seq uint32) bool) []string {
+	tb.Helper()
 	var all []string
 	for len(b) > 0 {
 		if len(b) < 48 {
-			t.Fatalf("%d bytes are left over", len(b))
+			tb.Fatalf("%d bytes are left over", len(b))
 		}
 		var w [12]uint32
 		for i := range w {
@@ -101,7 +102,7 @@ func parse(t testing.TB, b []byte, in func(seq uint32) bool) []string {
 		b = b[48:]
 		for _, i := range []int{2, 3, 4, 7, 8, 9, 10, 11} {
 			if w[i] != 0 {
-				t.Errorf("word %d of an answer is %#x", i, w[i])
+				tb.Errorf("word %d of an answer is %#x", i, w[i])
 			}
 		}
 		line := ""
@@ -113,7 +114,7 @@ func parse(t testing.TB, b []byte, in func(seq uint32) bool) []string {
 			}
 			if w[6] > 0 && in(w[1]) {
 				if int(w[6]) > len(b) {
-					t.Fatalf("%s, but %d bytes follow", line, len(b))
+					tb.Fatalf("%s, but %d bytes follow", line, len(b))
 				}
 				line += fmt.Sprintf(": % x", b[:w[6]])
 				b = b[w[6]:]
@@ -121,7 +122,7 @@ func parse(t testing.TB, b []byte, in func(seq uint32) bool) []string {
 		case 4:
 			line = fmt.Sprintf("unlink %d %d", w[1], int32(w[5]))
 		default:
-			t.Fatalf("answer with command %d", w[0])
+			tb.Fatalf("answer with command %d", w[0])
 		}
 		all = append(all, line)
 	}

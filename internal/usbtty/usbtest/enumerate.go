@@ -52,10 +52,10 @@ type Info struct {
 func (k *Kernel) Enumerate() (Info, error) {
 	var i Info
 	var err error
-	if _, err = k.descriptor(1, 0, 64, 18); err != nil {
+	if _, err = k.descriptor(1, 64, 18); err != nil {
 		return i, err
 	}
-	if i.Device, err = k.descriptor(1, 0, 18, 18); err != nil {
+	if i.Device, err = k.descriptor(1, 18, 18); err != nil {
 		return i, err
 	}
 	i.VendorID = binary.LittleEndian.Uint16(i.Device[8:])
@@ -68,12 +68,12 @@ func (k *Kernel) Enumerate() (Info, error) {
 			return i, fmt.Errorf("usbtest: the device qualifier is answered with %w", err)
 		}
 	}
-	head, err := k.descriptor(2, 0, 9, 9)
+	head, err := k.descriptor(2, 9, 9)
 	if err != nil {
 		return i, err
 	}
 	total := binary.LittleEndian.Uint16(head[2:])
-	if i.Config, err = k.descriptor(2, 0, total, int(total)); err != nil {
+	if i.Config, err = k.descriptor(2, total, int(total)); err != nil {
 		return i, err
 	}
 	for _, s := range []struct {
@@ -93,14 +93,14 @@ func (k *Kernel) Enumerate() (Info, error) {
 	return i, k.probe()
 }
 
-// descriptor asks for a descriptor and checks its head.
-func (k *Kernel) descriptor(typ, index byte, room uint16, least int) ([]byte, error) {
-	b, err := k.Control(0x80, 6, uint16(typ)<<8|uint16(index), 0, room)
+// descriptor asks for the first descriptor of a type and checks its head.
+func (k *Kernel) descriptor(typ byte, room uint16, least int) ([]byte, error) {
+	b, err := k.Control(0x80, 6, uint16(typ)<<8, 0, room)
 	if err != nil {
-		return nil, fmt.Errorf("usbtest: descriptor %d of type %d: %w", index, typ, err)
+		return nil, fmt.Errorf("usbtest: descriptor of type %d: %w", typ, err)
 	}
 	if len(b) < least || len(b) < 2 || b[1] != typ {
-		return nil, fmt.Errorf("usbtest: descriptor %d of type %d is % x", index, typ, b)
+		return nil, fmt.Errorf("usbtest: descriptor of type %d is % x", typ, b)
 	}
 	return bytes.Clone(b), nil
 }

@@ -119,24 +119,24 @@ func (f *TTY) SetBreak(on bool) error {
 
 // SetLines is TIOCMBIS and TIOCMBIC, or TIOCMSET with both: it sets some of DTR
 // and RTS, and clears others.
-func (f *TTY) SetLines(set, clear int) error {
+func (f *TTY) SetLines(on, off int) error {
 	f.t.calls.Lock()
 	defer f.t.calls.Unlock()
-	return f.t.setLines(set, clear)
+	return f.t.setLines(on, off)
 }
 
 // setLines is update_mctrl.
-func (t *tty) setLines(set, clear int) error {
-	clear &^= set
+func (t *tty) setLines(on, off int) error {
+	off &^= on
 	var v uint16
 	for _, l := range []struct {
 		line int
 		bit  uint16
 	}{{DTR, 1}, {RTS, 2}} {
-		if (set|clear)&l.line != 0 {
+		if (on|off)&l.line != 0 {
 			v |= l.bit << 8
 		}
-		if set&l.line != 0 {
+		if on&l.line != 0 {
 			v |= l.bit
 		}
 	}
@@ -147,7 +147,7 @@ func (t *tty) setLines(set, clear int) error {
 		return err
 	}
 	t.mu.Lock()
-	t.lines = t.lines&^clear | set
+	t.lines = t.lines&^off | on
 	t.mu.Unlock()
 	return nil
 }
