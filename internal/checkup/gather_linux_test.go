@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -137,5 +138,28 @@ func TestReading(t *testing.T) {
 		if got := isDevtmpfs(mounts); got != want {
 			t.Errorf("%q: %t", mounts, got)
 		}
+	}
+}
+
+// The documentation shows what is printed on Debian's cloud kernel.
+func TestDocumentedTable(t *testing.T) {
+	root := t.TempDir()
+	const release = "6.1.0-49-cloud-amd64"
+	put(t, root, "proc/sys/kernel/osrelease", release+"\n")
+	put(t, root, "proc/modules", "")
+	put(t, root, "etc/os-release", "ID=debian\n")
+	put(t, root, "lib/modules/"+release+"/modules.dep", "kernel/net/tls/tls.ko:\n")
+	var table strings.Builder
+	if err := Judge(Gather(Machine{Root: root, RunDir: root})).WriteTable(&table, strings.Clone); err != nil {
+		t.Fatal(err)
+	}
+	docs, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(docs), "```\n"+USB.Title()+"\n")
+	example, _, ok := strings.Cut(example, "```\n")
+	if !ok || !strings.Contains(table.String(), USB.Title()+"\n"+example) {
+		t.Errorf("the example\n%sis not in\n%s", example, table.String())
 	}
 }

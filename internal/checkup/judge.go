@@ -119,6 +119,7 @@ func usb(f Facts) Report {
 	u := f.USB
 	var checks Report
 	load := false
+	explained := "" // the module with which it is said what this kernel lacks
 	for _, m := range u.Modules {
 		c := Check{Part: USB, Name: m.Name, State: OK, Found: "it is there"}
 		switch m.State {
@@ -132,8 +133,13 @@ func usb(f Facts) Report {
 			}
 		case vhci.ModuleAbsent:
 			c.State, c.Found, c.Advice = Missing, "this kernel has none", "use --tty pty"
-			if failed, ok := errors.AsType[*vhci.Error](u.Missing); ok && errors.Is(failed, vhci.ErrUnavailable) {
-				c.Found, c.Advice = failed.Found, failed.Advice
+			failed, ok := errors.AsType[*vhci.Error](u.Missing)
+			switch {
+			case !ok || !errors.Is(failed, vhci.ErrUnavailable):
+			case explained != "":
+				c.Advice = "as for " + explained
+			default:
+				c.Found, c.Advice, explained = failed.Found, failed.Advice, m.Name
 			}
 		case vhci.ModuleUnknown:
 			c.State, c.Found = Missing, "it is not loaded, and the modules of this kernel are not here"

@@ -112,7 +112,7 @@ func TestJudge(t *testing.T) {
 		{"a cloud kernel", func(f *Facts) {
 			f.USB.Modules = mod(vhci.ModuleAbsent)
 			f.USB.Missing = &vhci.Error{Op: "x", Found: "this kernel has no vhci_hcd", Advice: "install linux-image-amd64", Kind: vhci.ErrUnavailable}
-		}, USB, "ftdi_sio", Missing, "has no vhci_hcd", "linux-image-amd64"},
+		}, USB, "vhci_hcd", Missing, "has no vhci_hcd", "linux-image-amd64"},
 		{"locked", func(f *Facts) { f.USB.Modules, f.USB.Locked = mod(vhci.ModuleLoadable), true }, USB, "vhci_hcd", Missing, "modules_disabled", "modules-load.d"},
 		{"locked, and loaded", func(f *Facts) { f.USB.Modules, f.USB.Locked = mod(vhci.ModuleReady), true }, USB, "vhci_hcd", OK, "", ""},
 		{"in a container", func(f *Facts) { f.USB.Modules = mod(vhci.ModuleUnknown) }, USB, "vhci_hcd", Missing, "not here", "modprobe vhci_hcd"},
