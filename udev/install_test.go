@@ -103,9 +103,10 @@ func TestInstallLeavesOthersAlone(t *testing.T) {
 	if os.Geteuid() == 0 {
 		return // permissions mean nothing to root
 	}
-	if err := os.Chmod(dir, 0o500); err != nil {
+	if err := errors.Join(os.Remove(path), os.Chmod(dir, 0o500)); err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = os.Chmod(dir, 0o700) }()
 	if _, err := Install(dir, text(t, Options{})); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("no permission: %v", err)
 	}

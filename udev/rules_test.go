@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/vcomd/vcomd/internal/usbtty"
 )
 
 // hub is what every device of vhci_hcd has above it.
@@ -22,6 +24,13 @@ func tty(serial string) device {
 			{"idVendor": "1209", "idProduct": "2217", "manufacturer": "vcomd", "serial": serial},
 			hub,
 		},
+	}
+}
+
+// The rules are for the adapters that vcomd makes.
+func TestDefaultsAreTheAdapters(t *testing.T) {
+	if DefaultVendor != usbtty.VendorID || DefaultProduct != usbtty.ProductID {
+		t.Errorf("rules for %04x:%04x, adapters are %04x:%04x", DefaultVendor, DefaultProduct, usbtty.VendorID, usbtty.ProductID)
 	}
 }
 

@@ -115,6 +115,7 @@ func TestMayWrite(t *testing.T) {
 		}
 	}
 	if os.Geteuid() != 0 {
+		defer func() { _ = os.Chmod(dir, 0o700) }()
 		if err := errors.Join(os.Chmod(dir, 0o500), mayWrite(filepath.Join(dir, "x"))); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("a directory that may not be written: %v", err)
 		}
