@@ -28,7 +28,8 @@ type adapter struct {
 	opening bool
 	known   unix.Termios
 	// unset: settings that the driver has told piece by piece, and that wait for the
-	// rest; dropDue: both lines were dropped, which may be a close's.
+	// rest; dropDue: both lines were dropped, which may be a close's. What is written
+	// meanwhile comes after them.
 	unset, dropDue bool
 	timer          evloop.Timer
 
@@ -50,8 +51,18 @@ const together = 10 * time.Millisecond
 // maxBreaks bounds the breaks that wait for a program that does not read.
 const maxBreaks = 64
 
-// defaultSettings are those of the driver's ttys until a program asks for others.
+// defaultSettings are those that the device starts with.
 var defaultSettings = usbtty.Settings{Speed: 9600, DataBits: 8, Parity: comport.ParityNone, StopBits: comport.StopSize1}
+
+// byDefault reports whether the driver gives these to a tty that no program has set:
+// tty_std_termios (drivers/tty/tty_io.c), whose IXON comes last.
+func byDefault(s usbtty.Settings) bool {
+	if s.Flow == usbtty.FlowXONXOFF {
+		s.Flow = usbtty.FlowNone
+	}
+	s.XON, s.XOFF = 0, 0
+	return s == defaultSettings
+}
 
 func newAdapter(p *Port) *adapter {
 	a := &adapter{port: p}
@@ -101,6 +112,9 @@ func (a *adapter) reclaim() error { return nil }
 
 // Read implements bridge.TTY.
 func (a *adapter) Read(p []byte) ([]byte, bridge.Note, error) {
+	if a.unset || a.dropDue {
+		return nil, 0, bridge.ErrWouldBlock // settle has it read on
+	}
 	n := a.device.Read(p)
 	a.flush()
 	if n == 0 {
@@ -161,7 +175,7 @@ func (a *adapter) Want(read, write bool) {
 
 // due says what of that is there.
 func (a *adapter) due() (read, write bool) {
-	return a.wantRead && a.device.Readable() > 0, a.wantWrite && (a.device.Writable() || !a.inUse)
+	return a.wantRead && a.device.Readable() > 0 && !a.unset && !a.dropDue, a.wantWrite && (a.device.Writable() || !a.inUse)
 }
 
 // kick has the bridge called when something it wants is there.
@@ -213,17 +227,19 @@ func (a *adapter) countLost() {
 // SetSettings implements usbtty.Handler.
 func (a *adapter) SetSettings(s usbtty.Settings) {
 	a.applyDrop()
-	t := termiosOf(s)
-	if a.opening && s == defaultSettings {
-		a.known = t
+	a.known = termiosOf(s)
+	if a.opening && byDefault(s) {
 		return
 	}
-	a.known, a.unset = t, true
-	a.later()
+	a.hold(&a.unset)
 }
 
-// later is for what may be a part of more.
-func (a *adapter) later() {
+// hold has something wait that may be a part of more.
+func (a *adapter) hold(due *bool) {
+	if !*due {
+		a.port.bridge.Sync() // what was written before it
+		*due = true
+	}
 	evloop.Cancel(&a.timer)
 	a.timer = a.port.loop.AfterFunc(together, func() {
 		a.timer = nil
@@ -231,23 +247,22 @@ func (a *adapter) later() {
 	})
 }
 
-// settle takes what waited for the rest: something else has come, or nothing.
+// settle carries out what waited for the rest: something else has come, or nothing.
 func (a *adapter) settle() {
 	a.applyDrop()
-	if !a.unset {
-		return
+	if a.unset {
+		a.port.termios = a.known
+		a.port.takeExact(a.known)
+		a.unset = false
+		a.kick()
 	}
-	a.unset = false
-	// What was written before it belongs in front of it.
-	a.port.bridge.Sync()
-	a.port.termios = a.known
-	a.port.takeExact(a.known)
 }
 
 func (a *adapter) applyDrop() {
 	if a.dropDue {
-		a.dropDue = false
 		a.drive(comport.ControlDTROff, comport.ControlRTSOff)
+		a.dropDue = false
+		a.kick()
 	}
 }
 
@@ -269,8 +284,7 @@ func (a *adapter) SetLines(mask, on usbtty.Lines) {
 		}
 	}
 	if mask == bothLines && on == 0 && !p.raises() {
-		a.dropDue = true
-		a.later()
+		a.hold(&a.dropDue)
 		return
 	}
 	var dtr, rts comport.Control
