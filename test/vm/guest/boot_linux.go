@@ -112,7 +112,7 @@ func release() string {
 // stand in the middle of others' lines.
 func kernelLog(w io.Writer) {
 	const readAll = 3 // SYSLOG_ACTION_READ_ALL
-	buf := make([]byte, 4<<10)
+	buf := make([]byte, 2<<10)
 	n, err := unix.Klogctl(readAll, buf)
 	if err != nil {
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vcomd/vcomd/test/vm/report"
+	"github.com/vcomd/vcomd/test/vm/suite/conform"
 )
 
 // suiteLimit is the longest a suite may take.
@@ -23,6 +24,8 @@ func main() {
 		ctx, cancel := context.WithTimeout(context.Background(), suiteLimit)
 		defer cancel()
 		exit(runSuite(ctx, args[2], out))
+	case len(args) > 2 && args[1] == "conformance":
+		exit(conform.Main(context.Background(), args[2:], out))
 	case os.Getpid() == 1:
 		boot(out)
 	default:

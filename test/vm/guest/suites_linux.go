@@ -5,10 +5,15 @@ import (
 	"fmt"
 
 	"github.com/vcomd/vcomd/test/vm/report"
+	"github.com/vcomd/vcomd/test/vm/suite/conform"
 )
 
 // suites are what a machine can be asked to do.
-var suites = map[string]func(ctx context.Context, out *report.Writer) error{}
+var suites = map[string]func(ctx context.Context, out *report.Writer) error{
+	"16550": conform.Hardware,
+	"pty":   conform.PTY,
+	"run":   conform.Wrapped,
+}
 
 // runSuite runs a suite. An error is one that kept it from making its checks: those that fail are reported.
 func runSuite(ctx context.Context, name string, out *report.Writer) error {

@@ -2,35 +2,43 @@ package vm_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/vcomd/vcomd/test/vm"
+	"github.com/vcomd/vcomd/test/vm/conformance"
 	"github.com/vcomd/vcomd/test/vm/kernel"
 	"github.com/vcomd/vcomd/test/vm/report"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// compatibility is the document with the table of differences.
+var compatibility = filepath.Join("..", "..", "docs", "compatibility.md")
+
 // machines are what make test-vm boots, and what each is to do.
 var machines = []struct {
 	kernel kernel.Flavour
 	suites []string
 }{
-	{kernel.Generic, nil},
+	{kernel.Generic, []string{"16550", "pty", "run"}},
 	{kernel.Cloud, nil},
 }
 
-// Every suite, on its kernel: each check is a subtest.
+// Every suite, on its kernel: each check is a subtest. The table of differences is that of the documentation, or becomes it.
 func TestVM(t *testing.T) {
 	if os.Getenv("VCOMD_VM") == "" {
 		t.Skip("virtual machines take minutes: make test-vm")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), vm.Limit)
 	defer cancel()
+	var results []conformance.Result
 	for _, m := range machines {
 		t.Run(string(m.kernel), func(t *testing.T) {
 			begin := time.Now()
@@ -38,7 +46,12 @@ func TestVM(t *testing.T) {
 			job := vm.Job{Kernel: m.kernel, Suites: m.suites, Vcomd: os.Getenv("VCOMD_VM_BINARY"), Console: console, Progress: func(what string) {
 				t.Logf("%v: %s", time.Since(begin).Round(time.Second/10), what)
 			}}
-			err := job.Run(ctx, t.TempDir(), func(r report.Record) { record(t, r) })
+			err := job.Run(ctx, t.TempDir(), func(r report.Record) {
+				if table, ok := r.(report.Table); ok {
+					results = append(results, result(t, table))
+				}
+				record(t, r)
+			})
 			if err != nil {
 				t.Error(err)
 			}
@@ -47,6 +60,9 @@ func TestVM(t *testing.T) {
 				t.Logf("the console's end:\n%s", console)
 			}
 		})
+	}
+	if !t.Failed() {
+		t.Run("table", func(t *testing.T) { compare(t, vm.Table(results)) })
 	}
 }
 
@@ -70,5 +86,33 @@ func record(t *testing.T, r report.Record) {
 	case report.Figure:
 		t.Logf("%s: %g %s", r.Name, r.Value, r.Unit)
 	case report.Table, report.Done:
+	}
+}
+
+// result is a row of the table of differences.
+func result(t *testing.T, table report.Table) conformance.Result {
+	t.Helper()
+	var r conformance.Result
+	if err := json.Unmarshal(table.JSON, &r); err != nil {
+		t.Errorf("table %s: %v", table.Name, err)
+	}
+	return r
+}
+
+// compare fails if the documentation has another table, or gives it this one.
+func compare(t *testing.T, table string) {
+	t.Helper()
+	if os.Getenv("VCOMD_VM_UPDATE") != "" {
+		if err := vm.WriteTable(compatibility, table); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	documented, err := vm.ReadTable(compatibility)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(documented, table); diff != "" {
+		t.Errorf("docs/compatibility.md says something else; make test-vm UPDATE=1 corrects it: %s", diff)
 	}
 }

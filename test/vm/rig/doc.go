@@ -1,0 +1,2 @@
+// Package rig runs vcomd inside the virtual machine, for the suites.
+package rig
