@@ -89,6 +89,7 @@ func TestForbiddenDependencies(t *testing.T) {
 		{"internal/port", []string{"internal/config", "internal/daemon", "rfc2217client/rfc2217test"}},
 		{"internal/config", []string{"internal/daemon"}},
 		{"internal/control", []string{"internal/config", "internal/daemon", "rfc2217client/rfc2217test"}},
+		{"internal/usbtty", []string{"pty", "rfc2217client", "rfc2217client/telnet", "termiosmirror", "internal/port", "net", "golang.org/x/sys/unix"}},
 	} {
 		p, ok := all[c.path]
 		if !ok {

@@ -3,6 +3,7 @@ package usbtty_test
 import (
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/vcomd/vcomd/internal/usbtty"
@@ -50,6 +51,35 @@ func TestAllocations(t *testing.T) {
 	step()
 	if n := testing.AllocsPerRun(1000, step); n != 0 {
 		t.Errorf("%v allocations a URB", n)
+	}
+}
+
+// A reader that never gets to the end does not make the store grow.
+func TestAllocationsBehind(t *testing.T) {
+	d := usbtty.New(usbtty.Config{}, quiet{})
+	out := submitOut(0, string(make([]byte, 256)))
+	var b [256]byte
+	step := func() {
+		out[7]++ // of the sequence number, whose other bytes do not matter here
+		if err := d.Feed(out); err != nil {
+			t.Fatal(err)
+		}
+		if d.Readable() > 512 {
+			d.Read(b[:])
+		}
+		d.Wrote(len(d.Output()))
+	}
+	for range 10 {
+		step()
+	}
+	var before, after runtime.MemStats // an average would hide what grows by doubling
+	runtime.ReadMemStats(&before)
+	for range 10_000 {
+		step()
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 100_000 {
+		t.Errorf("%d bytes are allocated for 2,560,000 that pass", n)
 	}
 }
 

@@ -87,10 +87,7 @@ func (d *Device) standardRequest(r request) (reply []byte, ok bool) {
 			return nil, false
 		}
 		d.ep0.configuration = byte(r.value)
-		// A driver is bound to the configuration: this one is gone, and what
-		// it knew of the lines with it.
-		d.told = 0
-		if d.open {
+		if d.open { // the driver that was bound to the old one is gone
 			d.closed()
 		}
 		return nil, true

@@ -86,6 +86,8 @@ func TestUnlinkEarly(t *testing.T) {
 	if p.dev.Writable() || p.dev.Open() || p.dev.Counters().Dropped != 7 {
 		t.Errorf("open %t, writable %t, counted %+v", p.dev.Open(), p.dev.Writable(), p.dev.Counters())
 	}
+	p.feed(unlink(20, 19), unlink(21, 19), submitOut(19, "")) // cancelled twice
+	p.expect("unlink 20 -104", "unlink 21 0")
 	for i := range uint32(17) {
 		p.feed(unlink(100+i, 1000+i))
 	}

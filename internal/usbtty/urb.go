@@ -165,18 +165,16 @@ func (d *Device) Counters() Counters { return d.counters }
 // begin begins an open state, of which the handler is still to be told.
 func (d *Device) begin() {
 	d.open, d.read, d.closing = true, false, false
-	d.levels.reset()
+	d.levels.reset() // the kernel has no use for what happened while it was closed
 	if d.level != d.told || d.level != 0 {
 		// Also if a packet has told it: the driver may be another one by now.
 		d.levels.push(d.level)
 	}
 }
 
-// closed ends it. The kernel has no use for what happens on the lines from here
-// to the next open: then it is told how they are.
+// closed ends it.
 func (d *Device) closed() {
 	d.open, d.read, d.closing = false, false, false
-	d.levels.reset()
 	d.handler.Closed()
 }
 
