@@ -27,8 +27,8 @@ var machines = []struct {
 	kernel kernel.Flavour
 	suites []string
 }{
-	{kernel.Generic, []string{"16550", "pty", "run"}},
-	{kernel.Cloud, nil},
+	{kernel.Generic, []string{"16550", "pty", "run", "yama", "network"}},
+	{kernel.Cloud, []string{"plain", "nousb"}},
 }
 
 // Every suite, on its kernel: each check is a subtest. The table of differences is that of the documentation, or becomes it.

@@ -125,7 +125,9 @@ func (w *Wire) LineError(context.Context, comport.LineState) error {
 }
 
 // Stall is nothing that QEMU can do.
-func (w *Wire) Stall(bool) error { return fmt.Errorf("%w: QEMU has neither flow control nor a line speed", ErrUntried) }
+func (w *Wire) Stall(bool) error {
+	return fmt.Errorf("%w: QEMU has neither flow control nor a line speed", ErrUntried)
+}
 
 // Close closes the far UART.
 func (w *Wire) Close() error { return w.far.Close() }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vcomd/vcomd/test/vm/report"
 	"github.com/vcomd/vcomd/test/vm/suite/conform"
+	"github.com/vcomd/vcomd/test/vm/suite/yama"
 )
 
 // suiteLimit is the longest a suite may take.
@@ -26,6 +27,8 @@ func main() {
 		exit(runSuite(ctx, args[2], out))
 	case len(args) > 2 && args[1] == "conformance":
 		exit(conform.Main(context.Background(), args[2:], out))
+	case len(args) > 3 && args[1] == "look":
+		exit(yama.Main(args[2], args[3]))
 	case os.Getpid() == 1:
 		boot(out)
 	default:

@@ -6,6 +6,9 @@ import (
 
 	"github.com/vcomd/vcomd/test/vm/report"
 	"github.com/vcomd/vcomd/test/vm/suite/conform"
+	"github.com/vcomd/vcomd/test/vm/suite/network"
+	"github.com/vcomd/vcomd/test/vm/suite/plain"
+	"github.com/vcomd/vcomd/test/vm/suite/yama"
 )
 
 // suites are what a machine can be asked to do.
@@ -13,6 +16,11 @@ var suites = map[string]func(ctx context.Context, out *report.Writer) error{
 	"16550": conform.Hardware,
 	"pty":   conform.PTY,
 	"run":   conform.Wrapped,
+
+	"plain":   plain.Run,
+	"nousb":   plain.NoUSB,
+	"yama":    yama.Run,
+	"network": network.Run,
 }
 
 // runSuite runs a suite. An error is one that kept it from making its checks: those that fail are reported.
