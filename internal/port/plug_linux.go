@@ -49,7 +49,7 @@ const (
 // What can happen to an adapter.
 var (
 	errDetached = errors.New("it was detached from the USB/IP controller (vhci_hcd)")
-	errNoTTY    = fmt.Errorf("the kernel has made no tty for it within %v; see dmesg", ttyTimeout)
+	errNoTTY    = fmt.Errorf("the kernel has made no tty for it within %v (see dmesg)", ttyTimeout)
 )
 
 // openAdapter plugs an adapter in. Its tty is there a little later.
@@ -116,27 +116,45 @@ func (a *adapter) unplug() error {
 	return err
 }
 
-// find looks whether the kernel has made the tty.
+// find looks whether the kernel has made the tty. Not on the loop's thread: the kernel
+// may need an answer of the device before it lets anybody look.
 func (a *adapter) find() {
 	g, p := &a.plug, a.port
 	g.timer = nil
-	tty, err := p.cfg.USB.TTY(g.at, p.cfg.Name, usbtty.VendorID, usbtty.ProductID)
-	waited := p.loop.Now().Sub(g.since)
-	if err == nil {
-		err = p.cfg.USB.Grant(tty, p.cfg.UID, p.cfg.GID, p.cfg.Mode)
-		if errors.Is(err, vhci.ErrNotYet) && waited > grantTimeout {
-			err = p.cfg.USB.GrantNow(tty, p.cfg.UID, p.cfg.GID, p.cfg.Mode)
-		}
+	at, waited := g.at, p.loop.Now().Sub(g.since)
+	go func() {
+		path, err := p.cfg.locate(at, waited)
+		p.loop.Post(func() {
+			if g.at == at { // else it was unplugged meanwhile
+				a.looked(path, err, waited)
+			}
+		})
+	}()
+}
+
+// locate returns the path of the tty, which then has its owner and mode.
+func (c *Config) locate(at *vhci.Port, waited time.Duration) (path string, err error) {
+	tty, err := c.USB.TTY(at, c.Name, usbtty.VendorID, usbtty.ProductID)
+	if err != nil {
+		return "", err
 	}
+	err = c.USB.Grant(tty, c.UID, c.GID, c.Mode)
+	if errors.Is(err, vhci.ErrNotYet) && waited > grantTimeout {
+		err = c.USB.GrantNow(tty, c.UID, c.GID, c.Mode)
+	}
+	return tty.Path, err
+}
+
+func (a *adapter) looked(path string, err error, waited time.Duration) {
 	switch {
 	case err == nil:
-		a.found(tty.Path)
+		a.found(path)
 	case !errors.Is(err, vhci.ErrNotYet):
 		a.gone(err)
 	case waited > ttyTimeout:
-		a.gone(errNoTTY)
+		a.gone(fmt.Errorf("%w: %w", errNoTTY, err))
 	default:
-		g.timer = p.loop.AfterFunc(lookInterval, a.find)
+		a.plug.timer = a.port.loop.AfterFunc(lookInterval, a.find)
 	}
 }
 

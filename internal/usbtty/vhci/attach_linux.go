@@ -6,17 +6,20 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// Port is a device that was attached. It is for one goroutine.
+// Port is a device that was attached. Its methods, and those of Host on it, may be
+// called from several goroutines.
 type Port struct {
 	Number int    // of the port, over all controllers
 	Device uint32 // as given to Attach
 
-	socket int    // a duplicate of the kernel's end; -1 after Detach
 	since  uint64 // CLOCK_MONOTONIC just before the attachment, in microseconds
+	mu     sync.Mutex
+	socket int // a duplicate of the kernel's end; -1 after Detach
 }
 
 // Attach attaches the device that speaks at the other end of fd, one end of a
@@ -106,7 +109,12 @@ func noFreePort(ports []PortStatus) error {
 // become of the port. Programs that have the tty open see it hang up. It may
 // be called again, and with nil.
 func (h *Host) Detach(p *Port) error {
-	if p == nil || p.socket < 0 {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.socket < 0 {
 		return nil
 	}
 	err := unix.Shutdown(p.socket, unix.SHUT_RDWR)
@@ -124,7 +132,12 @@ func (h *Host) Detach(p *Port) error {
 // Attached reports whether the connection between kernel and device is there:
 // neither side has ended it.
 func (p *Port) Attached() bool {
-	if p == nil || p.socket < 0 {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.socket < 0 {
 		return false
 	}
 	poll := []unix.PollFd{{Fd: int32(p.socket)}} // POLLHUP is told without asking for it

@@ -13,7 +13,7 @@ import (
 
 // Host is this machine's virtual host controller. Its zero value is the real
 // one; tests give it a root and a kernel of their own (package vhcitest). Its
-// methods may be called from several goroutines, each [Port] from one at a time.
+// methods may be called from several goroutines.
 type Host struct {
 	// Root is where sys, proc, dev, run, etc and lib are; "" is "/".
 	Root string

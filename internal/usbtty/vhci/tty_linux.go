@@ -27,6 +27,10 @@ type TTY struct {
 // descriptors, and have to be found there too; an empty serial is not looked
 // at. The node in /dev has to be there, with the tty's device number.
 //
+// It must not be called by whoever answers the device's requests: the kernel holds
+// the device's lock while it makes some, and to read what a descriptor says waits
+// for that lock (serial_show, drivers/usb/core/sysfs.c).
+//
 // The error is an *Error: ErrNotYet while the kernel is about it, and then it says
 // how far it has come; ErrGone if the device is not attached any more.
 func (h *Host) TTY(p *Port, serial string, vid, pid uint16) (TTY, error) {
