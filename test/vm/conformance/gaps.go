@@ -24,6 +24,10 @@ var gaps = map[Kind]map[string]string{
 		noMarks,
 	),
 	Wrapped: noMarks,
+	USB: join(
+		because("ftdi_sio has no 5 and 6 data bits", "5 and 6 data bits are read back", "6N1 arrives", "5N1 arrives"),
+		because("ftdi_sio counts both edges", "TIOCGICOUNT counts RI"),
+	),
 }
 
 // noMarks: a line discipline takes the mark of a damaged byte from the driver only, and nobody else can give it one.

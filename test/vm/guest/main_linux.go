@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func main() {
 	out := report.NewWriter(os.Stdout)
 	switch args := os.Args; {
 	case filepath.Base(args[0]) == "modprobe":
-		exit(loadModules(args[1:]...))
+		exit(loadModules(slices.DeleteFunc(args[1:], func(a string) bool { return strings.HasPrefix(a, "-") })...)) // -a, -q and the like
 	case len(args) > 2 && args[1] == "suite":
 		ctx, cancel := context.WithTimeout(context.Background(), suiteLimit)
 		defer cancel()

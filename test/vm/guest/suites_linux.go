@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/vcomd/vcomd/test/vm/report"
+	"github.com/vcomd/vcomd/test/vm/suite/adapter"
 	"github.com/vcomd/vcomd/test/vm/suite/conform"
 	"github.com/vcomd/vcomd/test/vm/suite/network"
 	"github.com/vcomd/vcomd/test/vm/suite/plain"
@@ -16,6 +17,9 @@ var suites = map[string]func(ctx context.Context, out *report.Writer) error{
 	"16550": conform.Hardware,
 	"pty":   conform.PTY,
 	"run":   conform.Wrapped,
+	"usb":   conform.USB,
+
+	"adapter": adapter.Run,
 
 	"plain":   plain.Run,
 	"nousb":   plain.NoUSB,

@@ -95,3 +95,22 @@ func Pattern(n int, seed uint32) []byte {
 	}
 	return b
 }
+
+// SeesHangup fails unless the tty has been hung up, or is within a time: reads give the end or EIO, and poll says so.
+func SeesHangup(f *os.File) error {
+	return Control(f, func(fd int) error {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		for deadline := time.Now().Add(patience); fds[0].Revents&unix.POLLHUP == 0; {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("it is not hung up: poll gives %#x", fds[0].Revents)
+			}
+			if _, err := unix.Poll(fds, 1000); err != nil && !errors.Is(err, unix.EINTR) {
+				return os.NewSyscallError("poll", err)
+			}
+		}
+		if n, err := unix.Read(fd, make([]byte, 1)); n > 0 || err != nil && !errors.Is(err, unix.EIO) {
+			return fmt.Errorf("a read gives %d bytes, %w", n, err)
+		}
+		return nil
+	})
+}

@@ -24,10 +24,11 @@ const Vcomd = "/bin/vcomd"
 var (
 	ErrEnded = errors.New("vcomd has ended")
 	ErrNever = errors.New("vcomd never logs it")
+	ErrStuck = errors.New("it does not end")
 )
 
 // patience is how long anything may take that takes no time: the processor is emulated, on a busy machine.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // Options say how a vcomd is started.
 type Options struct {
@@ -133,15 +134,61 @@ func (p *Port) Log(n int) string {
 	return strings.Join(p.lines[max(0, len(p.lines)-n):], "\n")
 }
 
-// Stop ends vcomd as a user does, and fails unless it ends well.
+// Stop ends vcomd as a user does, and fails unless it ends well. One that does not end is made to say what it does, and is left
+// behind if even that does not end it.
 func (p *Port) Stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	return p.end(syscall.SIGTERM)
+}
+
+// Kill ends vcomd without a chance to clean up.
+func (p *Port) Kill() error {
+	err := p.end(syscall.SIGKILL)
+	var status *exec.ExitError
+	if errors.As(err, &status) {
+		return nil // so it ends then
+	}
+	return err
+}
+
+func (p *Port) end(signal syscall.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil {
 		return fmt.Errorf("end vcomd: %w", err)
 	}
-	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("vcomd's end: %w: %s", err, p.Log(5))
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("vcomd's end: %w: %s", err, p.Log(5))
+		}
+		return nil
+	case <-after(patience):
 	}
-	return nil
+	before := p.Log(5)
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // Go's runtime says then what each goroutine does
+	select {
+	case <-ended:
+		return fmt.Errorf("vcomd's end: %w: it was in %s; its log: %s", ErrStuck, p.doing(), before)
+	case <-after(patience):
+		return fmt.Errorf("vcomd's end: %w, in the kernel; its log: %s", ErrStuck, before)
+	}
+}
+
+// after is time.After.
+func after(d time.Duration) <-chan time.Time { return time.NewTimer(d).C }
+
+// doing are vcomd's own functions of those that the runtime has listed, innermost first.
+func (p *Port) doing() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var functions []string
+	for _, line := range p.lines {
+		if name, ok := strings.CutPrefix(line, "github.com/vcomd/vcomd/"); ok {
+			name, _, _ = strings.Cut(name, "({")
+			functions = append(functions, name)
+		}
+	}
+	return strings.Join(functions[:min(len(functions), 8)], " < ")
 }
 
 // Wrap is the command in front of a program that is to run under vcomd run on the port.

@@ -41,6 +41,11 @@ func Wrapped(ctx context.Context, _ *report.Writer) error {
 	return OnPort(ctx, conformance.Wrapped, "127.0.0.1:2302")
 }
 
+// USB makes them on a tty of the kernel's, whose adapter is vcomd.
+func USB(ctx context.Context, _ *report.Writer) error {
+	return OnPort(ctx, conformance.USB, "127.0.0.1:2303", "--tty", "usb")
+}
+
 // OnPort makes the checks on a port of vcomd's whose access server is the checker's own, at an address.
 func OnPort(ctx context.Context, kind conformance.Kind, server string, flags ...string) error {
 	p, err := rig.Start(ctx, rig.Options{
