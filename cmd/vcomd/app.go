@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -40,13 +41,16 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	if setting, ok := errors.AsType[*config.Error](err); ok {
+	_, inFile := errors.AsType[*config.FileErrors](err) // which says where
+	if setting, ok := errors.AsType[*config.Error](err); ok && !inFile {
 		setting.Setting = origin(args, setting.Setting)
 	}
 	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status) // the program has said what there was to say
 	}
-	_, _ = fmt.Fprintf(stderr, "vcomd: %v\n", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintf(stderr, "vcomd: %s\n", line)
+	}
 	if failed, ok := errors.AsType[*runError](err); ok {
 		return failed.code
 	}
@@ -114,7 +118,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd check [--tty KIND] [--json]\nvcomd udev [--install] [--wants NAME=UNIT]\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd serve [-c FILE] [--only NAME]\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd check [--tty KIND] [--json] | -c FILE\nvcomd udev [--install] [--wants NAME=UNIT]\nvcomd sim [--listen ADDR] DEVICE\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -126,7 +130,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{runCommand(), statusCommand(), setCommand(), checkCommand(), udevCommand(), simCommand(), {
+		Commands: []*cli.Command{serveCommand(), runCommand(), statusCommand(), setCommand(), checkCommand(), udevCommand(), simCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

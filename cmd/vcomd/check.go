@@ -20,15 +20,18 @@ const checkVersion = 1
 
 // checkCommand is vcomd check: what this machine can do.
 func checkCommand() *cli.Command {
-	var tty, runDir string
+	var tty, runDir, file string
 	return &cli.Command{
 		Name:      "check",
-		Usage:     "report what this machine can do: kinds of tty, vcomd run, overlays, and what is missing for them",
+		Usage:     "report what this machine can do: kinds of tty, vcomd run, overlays, and what is missing for them; or what a configuration file means",
 		ArgsUsage: " ",
 		Description: "It looks, and changes nothing. Exit status 0 if the kind of tty that --tty names works here, 1 if it\n" +
-			"does not.",
+			"does not.\n\n" +
+			"With -c it reads a configuration file instead, and prints all ports with everything that the file leaves\n" +
+			"out, or everything that is wrong with it, with exit status 2.",
 		OnUsageError: onUsageError,
 		Flags: []cli.Flag{
+			configFlag(&file, "none"),
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 			text(&tty, "tty", config.DefaultTTY, "`KIND` of tty that decides the exit status: pty, usb, or auto (one of them)"),
 			text(&runDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks and sockets"),
@@ -36,6 +39,9 @@ func checkCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return &usageError{fmt.Sprintf("check: unexpected argument %q; it takes none", c.Args().First())}
+			}
+			if file != "" {
+				return checkFile(c, file, runDir)
 			}
 			kind, err := port.ParseTTY(cmp.Or(tty, config.DefaultTTY))
 			if err != nil {
@@ -49,6 +55,20 @@ func checkCommand() *cli.Command {
 			return verdict
 		},
 	}
+}
+
+// checkFile prints what a configuration file means.
+func checkFile(c *cli.Context, file, runDir string) error {
+	for _, f := range c.Command.Flags {
+		if name := f.Names()[0]; (name == "json" || name == "tty") && given(c, f) {
+			return &usageError{fmt.Sprintf("check: --%s does not go with --config, which prints TOML and looks at no tty; leave one of the two out", name)}
+		}
+	}
+	l, err := config.Options{RunDir: runDir}.Load(file)
+	if err != nil {
+		return err
+	}
+	return l.WriteTOML(c.App.Writer)
 }
 
 // judgeTTY says why a kind of tty does not work; nil: it does.

@@ -150,6 +150,7 @@ func TestSystemCallsStayInLinuxFiles(t *testing.T) {
 func TestThirdParties(t *testing.T) {
 	allowed := []string{
 		"golang.org/x/sys/", "golang.org/x/sync/", "golang.org/x/net/proxy", "golang.org/x/net/bpf", "github.com/creack/pty", "github.com/rs/zerolog", "github.com/urfave/cli/v2",
+		"github.com/pelletier/go-toml/v2",
 	}
 	for path, p := range list(t) {
 		for _, i := range p.Imports {

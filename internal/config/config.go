@@ -75,13 +75,15 @@ const maxName = 64
 
 // Validate returns the port's configuration. The error is an *Error, or what
 // rfc2217client.ParseRemote returns.
-func (s Port) Validate() (port.Config, error) {
+func (s Port) Validate() (port.Config, error) { return s.validate(new(cache)) }
+
+func (s Port) validate(known *cache) (port.Config, error) {
 	c := port.Config{Links: s.Links, Overlay: s.Overlay, UID: -1, GID: -1}
 	var err error
 	if c.Remote, err = rfc2217client.ParseRemote(s.Remote); err != nil {
 		return c, err
 	}
-	if c.Dialer, err = s.Transport.dialer(c.Remote); err != nil {
+	if c.Dialer, err = s.Transport.dialer(c.Remote, known); err != nil {
 		return c, err
 	}
 	if c.Policy, err = s.Policy.validate(c.Remote); err != nil {
@@ -106,7 +108,7 @@ func (s Port) Validate() (port.Config, error) {
 			return c, &Error{"--purge", s.Purge, "there is no such policy", "write rx, both or none", err}
 		}
 	}
-	if err := s.permissions(&c); err != nil {
+	if err := s.permissions(&c, known); err != nil {
 		return c, err
 	}
 	if err := s.names(&c); err != nil {
@@ -182,24 +184,24 @@ func duration(s string) (time.Duration, error) {
 
 // permissions decides who may open the port: by default root gives it to the
 // group dialout, as for every serial port, and others keep it to themselves.
-func (s Port) permissions(c *port.Config) error {
+func (s Port) permissions(c *port.Config, known *cache) error {
 	root := os.Geteuid() == 0
 	c.Mode = 0o600
 	if root {
 		c.Mode = 0o660
-		if gid, err := lookupGroup("dialout"); err == nil {
+		if gid, err := known.group("dialout"); err == nil {
 			c.GID = gid
 		}
 	}
 	if s.Owner != "" {
-		uid, err := lookupUser(s.Owner)
+		uid, err := known.user(s.Owner)
 		if err != nil {
 			return &Error{"--owner", s.Owner, "there is no such user", "write a user's name or number", err}
 		}
 		c.UID = uid
 	}
 	if s.Group != "" {
-		gid, err := lookupGroup(s.Group)
+		gid, err := known.group(s.Group)
 		if err != nil {
 			return &Error{"--group", s.Group, "there is no such group", "write a group's name or number", err}
 		}
@@ -248,11 +250,8 @@ func (s Port) names(c *port.Config) error {
 	if c.Name == "" {
 		c.Name = defaultName(c.Remote)
 	}
-	if s.Name != "" && (len(s.Name) > maxName || strings.ContainsFunc(s.Name, notInName) || s.Name[0] == '.') {
-		return &Error{
-			"--name", s.Name, "this cannot be a port's name",
-			fmt.Sprintf("use at most %d letters, digits, '-', '_' and '.', and no '.' at the start", maxName), nil,
-		}
+	if s.Name != "" && !isName(s.Name) {
+		return &Error{"--name", s.Name, "this cannot be a port's name", nameHint(), nil}
 	}
 	if err := s.paths(); err != nil {
 		return err
@@ -262,6 +261,15 @@ func (s Port) names(c *port.Config) error {
 		c.RunDir = RunDir()
 	}
 	return nil
+}
+
+// isName reports whether a name can be a port's, or that of a vcomd with several.
+func isName(name string) bool {
+	return name != "" && len(name) <= maxName && !strings.ContainsFunc(name, notInName) && name[0] != '.'
+}
+
+func nameHint() string {
+	return fmt.Sprintf("use at most %d letters, digits, '-', '_' and '.', and no '.' at the start", maxName)
 }
 
 func notInName(r rune) bool {

@@ -43,7 +43,7 @@ const maxPEM = 1 << 20
 
 // dialer returns how r is to be connected to. Files are read now: what is wrong
 // with one is found before anything is set up.
-func (t Transport) dialer(r rfc2217client.Remote) (rfc2217client.Dialer, error) {
+func (t Transport) dialer(r rfc2217client.Remote, files *cache) (rfc2217client.Dialer, error) {
 	var d rfc2217client.Dialer
 	if err := t.contradictions(r); err != nil {
 		return d, err
@@ -55,7 +55,7 @@ func (t Transport) dialer(r rfc2217client.Remote) (rfc2217client.Dialer, error) 
 	if d.Bind, err = t.bind(r, d.Proxy); err != nil {
 		return d, err
 	}
-	d.TLS, err = t.tls()
+	d.TLS, err = t.tls(files)
 	return d, err
 }
 
@@ -206,16 +206,18 @@ func redact(text string) string {
 }
 
 // tls reads what is about TLS.
-func (t Transport) tls() (rfc2217client.TLSConfig, error) {
+func (t Transport) tls(files *cache) (rfc2217client.TLSConfig, error) {
 	c := rfc2217client.TLSConfig{Insecure: t.TLSInsecure}
 	var err error
 	if t.TLSCA != "" {
-		if c.Roots, err = readRoots(t.TLSCA); err != nil {
+		if c.Roots, err = files.roots.get(t.TLSCA, func() (*x509.CertPool, error) { return readRoots(files, t.TLSCA) }); err != nil {
 			return c, err
 		}
 	}
 	if t.TLSCert != "" {
-		if c.Certificate, err = readCertificate(t.TLSCert, t.TLSKey); err != nil {
+		if c.Certificate, err = files.pairs.get([2]string{t.TLSCert, t.TLSKey}, func() (*tls.Certificate, error) {
+			return readCertificate(files, t.TLSCert, t.TLSKey)
+		}); err != nil {
 			return c, err
 		}
 	}
@@ -241,8 +243,8 @@ func isServerName(name string) bool {
 }
 
 // readRoots reads the authorities to trust.
-func readRoots(path string) (*x509.CertPool, error) {
-	certificates, err := readCertificates("--tls-ca", path)
+func readRoots(files *cache, path string) (*x509.CertPool, error) {
+	certificates, err := readCertificates(files, "--tls-ca", path)
 	if err != nil {
 		return nil, err
 	}
@@ -254,8 +256,8 @@ func readRoots(path string) (*x509.CertPool, error) {
 }
 
 // readCertificates reads a file of certificates, all of which must be valid.
-func readCertificates(setting, path string) ([]*x509.Certificate, error) {
-	text, err := readPEM(setting, path)
+func readCertificates(files *cache, setting, path string) ([]*x509.Certificate, error) {
+	text, err := files.pem(setting, path)
 	if err != nil {
 		return nil, err
 	}
@@ -281,15 +283,15 @@ func readCertificates(setting, path string) ([]*x509.Certificate, error) {
 
 // readCertificate reads this end's certificate, with those that lead to its
 // authority, and its key.
-func readCertificate(certPath, keyPath string) (*tls.Certificate, error) {
-	if _, err := readCertificates("--tls-cert", certPath); err != nil {
+func readCertificate(files *cache, certPath, keyPath string) (*tls.Certificate, error) {
+	if _, err := readCertificates(files, "--tls-cert", certPath); err != nil {
 		return nil, err
 	}
-	cert, err := readPEM("--tls-cert", certPath)
+	cert, err := files.pem("--tls-cert", certPath)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readKey(keyPath)
+	key, err := readKey(files, keyPath)
 	if err != nil {
 		return nil, err
 	}
@@ -305,8 +307,8 @@ func readCertificate(certPath, keyPath string) (*tls.Certificate, error) {
 
 // readKey reads a file with a private key, which vcomd must be able to use without
 // asking anybody.
-func readKey(path string) ([]byte, error) {
-	text, err := readPEM("--tls-key", path)
+func readKey(files *cache, path string) ([]byte, error) {
+	text, err := files.pem("--tls-key", path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/vcomd/vcomd/internal/config"
+	"github.com/vcomd/vcomd/internal/daemon"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/version"
+)
+
+// serveFlags are the flags of vcomd serve.
+type serveFlags struct {
+	config, only, logLevel, runDir string
+}
+
+// serveCommand is vcomd serve: the ports of a configuration file.
+func serveCommand() *cli.Command {
+	var s serveFlags
+	return &cli.Command{
+		Name:      "serve",
+		Usage:     "serve the ports of a configuration file",
+		ArgsUsage: " ",
+		Description: "All ports with start = \"boot\", which is the default, or with --only the one named, whatever its start. The\n" +
+			"file alone says what a port is like: variables such as VCOMD_RETRY do not count. vcomd check -c FILE shows\n" +
+			"what a file means.",
+		OnUsageError: onUsageError,
+		Flags: []cli.Flag{
+			configFlag(&s.config, config.DefaultFile, variable("config")),
+			text(&s.only, "only", "all with start = \"boot\"", "`NAME` of the one port to serve"),
+			text(&s.logLevel, "log-level", "the file's, else info", "`LEVEL` of what is logged: debug, info, warn or error"),
+			text(&s.runDir, "run-dir", "the file's, else /run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks and sockets"),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return &usageError{fmt.Sprintf("serve: unexpected argument %q; write vcomd serve -c FILE", c.Args().First())}
+			}
+			return s.serve(c)
+		},
+	}
+}
+
+// configFlag makes the flag that names a configuration file.
+func configFlag(into *string, byDefault string, variables ...string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "config", Aliases: []string{"c"}, EnvVars: variables, Destination: into, DefaultText: byDefault, Usage: "configuration `FILE`",
+	}
+}
+
+// loaded is what a configuration file says to do.
+type loaded struct {
+	file  *config.Loaded
+	name  string // of the instance
+	ports []config.LoadedPort
+}
+
+// load reads the configuration, at the start and whenever it is to be read again.
+func (s *serveFlags) load() (*loaded, error) {
+	file, err := config.Options{RunDir: s.runDir}.Load(cmp.Or(s.config, config.DefaultFile))
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{file: file, name: file.Name, ports: file.Boot()}
+	if s.only != "" {
+		p, err := file.Only(s.only)
+		if err != nil {
+			return nil, err
+		}
+		// Several such vcomds may serve ports of one file.
+		l.name, l.ports = p.Config.Name, []config.LoadedPort{p}
+	}
+	for i := range l.ports {
+		l.ports[i].Config.Signature = "vcomd " + version.String()
+	}
+	return l, nil
+}
+
+func (s *serveFlags) serve(c *cli.Context) error {
+	l, err := s.load()
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(c.App.ErrWriter, cmp.Or(s.logLevel, l.file.LogLevel))
+	if err != nil {
+		return err
+	}
+	for _, note := range l.file.Notes {
+		log.Warn().Str("event", "configuration").Msg(note)
+	}
+	cfg := daemon.Config{Ports: make([]port.Config, 0, len(l.ports)), Log: log}
+	for _, p := range l.ports {
+		cfg.Ports = append(cfg.Ports, p.Config)
+	}
+	if l.file.Trace == "" {
+		return daemon.Run(c.Context, cfg)
+	}
+	f, created, err := openTrace(l.file.Trace)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	cfg.Trace = f
+	if err = daemon.Run(c.Context, cfg); err != nil && created {
+		removeEmpty(f)
+	}
+	return err
+}
