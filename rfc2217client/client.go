@@ -183,18 +183,9 @@ func (c *Client) dialed(conn net.Conn, err error) {
 		return
 	}
 	var session *Session
-	session = NewSession(SessionConfig{
-		Protocol:         c.cfg.Remote.Protocol,
-		NegotiateTimeout: c.cfg.NegotiateTimeout,
-		KnownPlain:       c.knownPlain,
-		KnownBinary:      c.knownBinary,
-		PlainCR:          c.cfg.PlainCR,
-		DropBanner:       c.cfg.DropBanner,
-		PurgeAcked:       c.purgeAcked,
-		Signature:        c.cfg.Signature,
-		Event:            func(ev Event) { c.event(session, ev) },
-		Trace:            c.cfg.Trace,
-	})
+	cfg := c.sessionConfig()
+	cfg.Event = func(ev Event) { c.event(session, ev) }
+	session = NewSession(cfg)
 	c.session = session
 	c.blocked = true // until the first flush says otherwise
 	c.broken = nil
@@ -203,6 +194,21 @@ func (c *Client) dialed(conn net.Conn, err error) {
 	c.work(func(now time.Time) { session.Start(now) })
 	if c.stream != nil {
 		c.flush()
+	}
+}
+
+// sessionConfig is what a session needs to know, but for its Event.
+func (c *Client) sessionConfig() SessionConfig {
+	return SessionConfig{
+		Protocol:         c.cfg.Remote.Protocol,
+		NegotiateTimeout: c.cfg.NegotiateTimeout,
+		KnownPlain:       c.knownPlain,
+		KnownBinary:      c.knownBinary,
+		PlainCR:          c.cfg.PlainCR,
+		DropBanner:       c.cfg.DropBanner,
+		PurgeAcked:       c.purgeAcked,
+		Signature:        c.cfg.Signature,
+		Trace:            c.cfg.Trace,
 	}
 }
 

@@ -129,6 +129,9 @@ func (s *connStream) Health() (Health, bool) {
 
 // Close leaves a connection that has words of its own to say at its end, as TLS
 // has, to the sender: those may take their time.
+// Detach does nothing: there is no descriptor that all of the connection is in.
+func (s *connStream) Detach() (fd int, ok bool) { return -1, false }
+
 func (s *connStream) Close() error {
 	_, wordy := inner(s.conn)
 	s.mu.Lock()

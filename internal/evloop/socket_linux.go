@@ -146,6 +146,29 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 }
 
+// Adopt makes a Stream of a socket's descriptor, such as one that Detach gave. The
+// descriptor is the Stream's then, also with an error, which closes it.
+func (l *Loop) Adopt(fd int) (Stream, error) {
+	err := os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+	s := &socket{fd: fd}
+	if err == nil {
+		s.source, err = l.Watch(fd, 0, s.event)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("adopt connection: %w", err), unix.Close(fd))
+	}
+	return s, nil
+}
+
+func (s *socket) Detach() (fd int, ok bool) {
+	if s.closed {
+		return -1, false
+	}
+	s.closed = true
+	_ = s.source.Close() // it fails only for a descriptor that is gone
+	return s.fd, true
+}
+
 // Unacknowledged is SIOCOUTQ (tcp(7)), which counts a connection's end too; other
 // sockets have it as well.
 func (s *socket) Unacknowledged() int {

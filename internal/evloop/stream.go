@@ -35,6 +35,10 @@ type Stream interface {
 	// confirmed is forgotten, and not delivered when nobody reckons with it any
 	// more.
 	Abort() error
+	// Detach takes the connection off the loop, as it is: its descriptor is the
+	// caller's then, and the Stream is as if closed. ok is false, and nothing was done,
+	// where the connection is more than a descriptor (TLS).
+	Detach() (fd int, ok bool)
 }
 
 // Health is what the kernel knows of the peer of a TCP connection (tcp(7),
