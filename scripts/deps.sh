@@ -12,7 +12,7 @@ packages=(
 # 32-bit programs under vcomd run.
 [ "$(dpkg --print-architecture)" != amd64 ] || packages+=(gcc-multilib)
 # Virtual machines. Their kernel is fetched by test/vm itself.
-[ "${1:-}" != vm ] || packages=(qemu-system-x86 xz-utils)
+[ "${1:-}" != vm ] || packages=(qemu-system-x86 xz-utils mmdebstrap debian-archive-keyring kmod)
 
 missing=()
 for p in "${packages[@]}"; do

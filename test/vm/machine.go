@@ -2,12 +2,14 @@ package vm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -22,6 +24,7 @@ type Machine struct {
 	Kernel    string   // path of a kernel
 	Initramfs string   // path of a cpio archive
 	Words     []string // KEY=VALUE each, for the kernel's command line
+	Memory    int      // in MiB; 0 means 512
 	// SecondUART adds /dev/ttyS1, whose line leads to a second one: see package doc.
 	SecondUART string // a path for the socket between the two; "" for none
 	Console    io.Writer
@@ -35,7 +38,7 @@ func (m *Machine) arguments() []string {
 	// Messages of the kernel would stand in the middle of results: only its last words are wanted on the console.
 	words := append([]string{"console=ttyS0", "panic=-1", "quiet", "loglevel=1"}, m.Words...)
 	args := []string{
-		"-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot", "-net", "none",
+		"-accel", "tcg", "-cpu", "max", "-m", strconv.Itoa(cmp.Or(m.Memory, 512)), "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot", "-net", "none",
 		"-kernel", m.Kernel, "-initrd", m.Initramfs, "-append", strings.Join(words, " "),
 		"-chardev", "stdio,id=console,signal=off", "-device", "isa-serial,chardev=console",
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vcomd/vcomd/test/vm/kernel"
 	"github.com/vcomd/vcomd/test/vm/report"
+	"github.com/vcomd/vcomd/test/vm/rootfs"
 )
 
 // Limit is the longest that everything together may take.
@@ -21,6 +22,7 @@ var Modules = []string{"vhci-hcd", "ftdi_sio", "mxuport", "sch_netem"}
 // Job is what one machine is to do.
 type Job struct {
 	Kernel  kernel.Flavour
+	System  bool // has Debian's udev and systemd, under which the suites run; else they are all that runs
 	Suites  []string
 	Vcomd   string    // path of a static vcomd for linux/amd64 to test; "" builds one
 	Console io.Writer // what is on the console besides records
@@ -47,7 +49,16 @@ func (j Job) Run(ctx context.Context, dir string, take func(report.Record)) erro
 		Words:      []string{"suite=" + strings.Join(j.Suites, ",")},
 		SecondUART: filepath.Join(dir, "line"),
 	}
-	if err := WriteInitramfs(m.Initramfs, programs, image); err != nil {
+	if j.System {
+		m.Words, m.Memory = append(m.Words, systemWords...), systemMemory
+		root, err := rootfs.Fetch(ctx, cache, j.Progress)
+		if err != nil {
+			return err
+		}
+		if err := WriteSystem(ctx, m.Initramfs, root, programs, image); err != nil {
+			return err
+		}
+	} else if err := WriteInitramfs(m.Initramfs, programs, image); err != nil {
 		return err
 	}
 	j.Progress("booting " + image.Package)

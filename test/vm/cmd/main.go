@@ -27,6 +27,7 @@ var errFailed = errors.New("checks have failed")
 func main() {
 	suites := flag.String("suite", "", "`SUITES` to run, separated by commas")
 	flavour := flag.String("kernel", string(kernel.Generic), "`KERNEL` to boot: generic or cloud")
+	system := flag.Bool("system", false, "boot a Debian with udev and systemd, and run the suites in it")
 	vcomd := flag.String("vcomd", "", "`FILE` of the vcomd to test, static and for amd64; empty: one is built")
 	limit := flag.Duration("timeout", vm.Limit, "longest `TIME` it may take")
 	flag.Parse()
@@ -34,7 +35,7 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	job := vm.Job{Kernel: kernel.Flavour(*flavour), Suites: strings.Split(*suites, ","), Vcomd: *vcomd}
+	job := vm.Job{Kernel: kernel.Flavour(*flavour), System: *system, Suites: strings.Split(*suites, ","), Vcomd: *vcomd}
 	if err := run(ctx, os.Stdout, job); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		cancel()

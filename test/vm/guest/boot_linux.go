@@ -18,12 +18,22 @@ func boot(out *report.Writer) {
 	if err := prepare(); err != nil {
 		out.Result("boot", err)
 	} else {
-		out.Check("boot", report.Pass, release())
-		for name := range strings.FieldsFuncSeq(parameter("suite"), func(r rune) bool { return r == ',' }) {
-			suite(out, name)
-		}
-		out.Done()
+		session(out)
 	}
+	end()
+}
+
+// session runs the suites that the kernel's command line names.
+func session(out *report.Writer) {
+	out.Check("boot", report.Pass, release())
+	for name := range strings.FieldsFuncSeq(parameter("suite"), func(r rune) bool { return r == ',' }) {
+		suite(out, name)
+	}
+	out.Done()
+}
+
+// end ends the machine.
+func end() {
 	unix.Sync()
 	// With -no-reboot, QEMU ends at a reset. A power-off would need ACPI.
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)

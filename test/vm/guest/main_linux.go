@@ -22,6 +22,9 @@ func main() {
 	switch args := os.Args; {
 	case filepath.Base(args[0]) == "modprobe":
 		exit(loadModules(slices.DeleteFunc(args[1:], func(a string) bool { return strings.HasPrefix(a, "-") })...)) // -a, -q and the like
+	case len(args) > 1 && args[1] == "session":
+		session(out)
+		end()
 	case len(args) > 2 && args[1] == "suite":
 		ctx, cancel := context.WithTimeout(context.Background(), suiteLimit)
 		defer cancel()

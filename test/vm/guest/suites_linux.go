@@ -9,6 +9,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/suite/conform"
 	"github.com/vcomd/vcomd/test/vm/suite/network"
 	"github.com/vcomd/vcomd/test/vm/suite/plain"
+	"github.com/vcomd/vcomd/test/vm/suite/systemd"
 	"github.com/vcomd/vcomd/test/vm/suite/yama"
 )
 
@@ -25,6 +26,7 @@ var suites = map[string]func(ctx context.Context, out *report.Writer) error{
 	"nousb":   plain.NoUSB,
 	"yama":    yama.Run,
 	"network": network.Run,
+	"systemd": systemd.Run,
 }
 
 // runSuite runs a suite. An error is one that kept it from making its checks: those that fail are reported.

@@ -1,18 +1,17 @@
 package kernel
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vcomd/vcomd/test/vm/debian"
 )
 
 // ErrPackage: apt knows no such package, or the package is not as expected.
@@ -64,7 +63,7 @@ func Fetch(ctx context.Context, cache string, flavour Flavour, wanted []string, 
 	if err != nil {
 		return nil, err
 	}
-	file, err := fileName(ctx, name)
+	file, err := debian.FileName(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func Fetch(ctx context.Context, cache string, flavour Flavour, wanted []string, 
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	deb, err := download(ctx, work, name, file)
+	deb, err := debian.Download(ctx, work, name, file)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func removeOlder(cache, name string) error {
 
 // resolve asks apt what a meta package depends on.
 func resolve(ctx context.Context, meta string) (string, error) {
-	out, err := run(ctx, "", "apt-cache", "depends", "--important", meta)
+	out, err := debian.Run(ctx, "", "apt-cache", "depends", "--important", meta)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w; run apt-get update?", ErrPackage, err)
 	}
@@ -159,44 +158,4 @@ func resolve(ctx context.Context, meta string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%w: %s depends on no kernel: run apt-get update?", ErrPackage, meta)
-}
-
-// fileName asks apt under which name it would download a package: it has the version.
-func fileName(ctx context.Context, name string) (string, error) {
-	out, err := run(ctx, "", "apt-get", "--print-uris", "download", name)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrPackage, err)
-	}
-	for line := range strings.Lines(out) {
-		if fields := strings.Fields(line); len(fields) >= 2 && strings.HasSuffix(fields[1], ".deb") && fields[1] == path.Base(fields[1]) {
-			return fields[1], nil
-		}
-	}
-	return "", fmt.Errorf("%w: apt-get does not say what it would download for %s", ErrPackage, name)
-}
-
-// download has apt download a package, and check it against the archive's signed list.
-func download(ctx context.Context, dir, name, file string) (string, error) {
-	if _, err := run(ctx, dir, "apt-get", "-q", "download", name); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrPackage, err)
-	}
-	deb := filepath.Join(dir, file)
-	if _, err := os.Stat(deb); err != nil {
-		return "", fmt.Errorf("%w: apt-get download has not left it: %w", ErrPackage, err)
-	}
-	return deb, nil
-}
-
-// run runs a command in a directory and gives what it says. In the error is what it says of one.
-func run(ctx context.Context, dir, command string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, command, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", command, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return string(out), nil
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vcomd/vcomd/test/vm/debian"
 )
 
 // unpack makes a directory of the cache of a package. It reads the package twice, because who needs whom is known only when all
@@ -83,32 +85,12 @@ func survey(ctx context.Context, deb string) (image []byte, needs map[string][]s
 
 // each calls do for every file of a package.
 func each(ctx context.Context, deb string, do func(name string, r io.Reader) error) error {
-	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	for archive := tar.NewReader(out); ; {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	return debian.Entries(ctx, deb, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag != tar.TypeReg {
+			return nil
 		}
-		if err == nil && h.Typeflag == tar.TypeReg {
-			err = do(path.Clean(h.Name), archive)
-		}
-		if err != nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			return err
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("dpkg-deb: %w", err)
-	}
-	return nil
+		return do(h.Name, content)
+	})
 }
 
 func save(r io.Reader, name string) error {
