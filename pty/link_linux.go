@@ -143,6 +143,10 @@ func (l *Link) Release() error {
 	return nil
 }
 
+// Leave gives the lock back and leaves the link where it is, on record: a process that
+// goes on with its terminal claims it again. It is called in place of Release.
+func (l *Link) Leave() error { return l.lock.f.Close() }
+
 // abandon gives the lock back and leaves the record as it was found; a lock
 // file that holds none is our own making and goes.
 func (l *lockFile) abandon() error {

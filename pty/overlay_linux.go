@@ -36,7 +36,15 @@ const maxStacked = 64
 // be covered by somebody else's pseudo-terminal. It is not covered yet.
 //
 // The lock is that of [ClaimLink]. The error is an *OverlayError.
-func ClaimOverlay(path, runDir string) (*Overlay, error) {
+func ClaimOverlay(path, runDir string) (*Overlay, error) { return claimNode(path, runDir, "") }
+
+// ReclaimOverlay is ClaimOverlay for a process that goes on with the pseudo-terminal
+// target, which another has left over the node (Leave): it stays there.
+func ReclaimOverlay(path, runDir, target string) (*Overlay, error) {
+	return claimNode(path, runDir, target)
+}
+
+func claimNode(path, runDir, keep string) (*Overlay, error) {
 	o := &Overlay{path: path}
 	if abs, err := filepath.Abs(path); err == nil && path != "" {
 		o.path = abs
@@ -58,10 +66,13 @@ func ClaimOverlay(path, runDir string) (*Overlay, error) {
 	if err := o.takeLock(runDir); err != nil {
 		return nil, err
 	}
-	if err := o.clearLeftovers(); err != nil {
+	if err := o.clearLeftovers(keep); err != nil {
 		return nil, errors.Join(err, o.lock.abandon())
 	}
 	claim := record{Version: recordVersion, Link: node, Overlay: true, PID: os.Getpid()}
+	if o.target != "" {
+		claim.Targets = []string{o.target}
+	}
 	if err := o.lock.write(claim); err != nil {
 		return nil, errors.Join(o.unrecorded("claim", err), o.lock.abandon())
 	}
@@ -84,9 +95,14 @@ func (o *Overlay) takeLock(runDir string) error {
 }
 
 // clearLeftovers takes off what a vcomd that was killed has left, and makes sure
-// that the node itself is what is there then.
-func (o *Overlay) clearLeftovers() error {
+// that the node itself is what is there then; or keep, if that is what is left.
+func (o *Overlay) clearLeftovers(keep string) error {
 	if o.lock.record.Overlay && o.lock.record.Link == o.path {
+		mounts, err := mountsAt(o.path)
+		if tty, ok := top(mounts); err == nil && ok && tty == keep && o.owns(mounts[0]) {
+			o.target = keep
+			return nil
+		}
 		if err := o.takeOff("claim"); err != nil {
 			return err
 		}
@@ -104,6 +120,18 @@ func (o *Overlay) clearLeftovers() error {
 	return o.checkNode()
 }
 
+// top returns the terminal that the topmost of mounts shows.
+func top(mounts []mount) (tty string, ok bool) {
+	if len(mounts) == 0 {
+		return "", false
+	}
+	return mounts[0].terminal()
+}
+
+// Leave gives the lock back and leaves the terminal over the node, on record: see
+// [ReclaimOverlay]. It is called in place of Release.
+func (o *Overlay) Leave() error { return o.lock.f.Close() }
+
 // Path is the node's absolute path, symbolic links resolved.
 func (o *Overlay) Path() string { return o.path }
 
@@ -120,6 +148,9 @@ func (o *Overlay) Point(target string) error {
 		return o.fault("point", "the mount table cannot be read", "check that /proc is mounted", ErrLinkUnusable, err)
 	}
 	covered := len(mounts) > 0 && o.owns(mounts[0])
+	if tty, _ := top(mounts); covered && tty == target && target == o.target {
+		return nil
+	}
 	if !covered && slices.ContainsFunc(mounts, o.owns) {
 		return o.fault("point", "something else was mounted over it", "umount that", ErrLinkTaken, nil)
 	}
