@@ -16,7 +16,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/report"
 )
 
-// ErrUnfinished: a machine has ended without having said that it had tried everything.
+// ErrUnfinished means that a machine has ended without having said that it had tried everything.
 var ErrUnfinished = errors.New("the virtual machine has not come to its end")
 
 // Machine is a virtual machine without a disk and without a network.
@@ -37,7 +37,7 @@ const emulator = "qemu-system-x86_64"
 func (m *Machine) arguments() []string {
 	// Messages of the kernel would stand in the middle of results: only its last words are wanted on the console.
 	words := append([]string{"console=ttyS0", "panic=-1", "quiet", "loglevel=1"}, m.Words...)
-	args := []string{
+	args := []string{ //nolint:prealloc // once, and not long
 		"-accel", "tcg", "-cpu", "max", "-m", strconv.Itoa(cmp.Or(m.Memory, 512)), "-smp", "1", "-nodefaults", "-display", "none", "-no-reboot", "-net", "none",
 		"-kernel", m.Kernel, "-initrd", m.Initramfs, "-append", strings.Join(words, " "),
 		"-chardev", "stdio,id=console,signal=off", "-device", "isa-serial,chardev=console",
@@ -54,7 +54,7 @@ func (m *Machine) arguments() []string {
 // Run boots the machine, gives each record to take, and returns when it has ended or ctx does. What is on the console besides
 // is written to Console.
 func (m *Machine) Run(ctx context.Context, take func(report.Record)) error {
-	cmd := exec.CommandContext(ctx, emulator, m.arguments()...)
+	cmd := exec.CommandContext(ctx, emulator, m.arguments()...) //nolint:gosec // what this package has put together
 	console, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/conformance"
 )
 
-// ErrMarkers: a document without the place for a table.
+// ErrMarkers means a document without the place for a table.
 var ErrMarkers = errors.New("the markers of the table are not there, once each and in their order")
 
 // The lines of a document between which its table stands.

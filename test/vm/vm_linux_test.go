@@ -27,7 +27,7 @@ var machines = []struct {
 	kernel kernel.Flavour
 	suites []string
 }{
-	{kernel.Generic, []string{"16550", "pty", "run", "yama", "network"}},
+	{kernel.Generic, []string{"16550", "pty", "run", "usb", "adapter", "yama", "network"}},
 	{kernel.Cloud, []string{"plain", "nousb"}},
 }
 

@@ -52,23 +52,26 @@ func run(ctx context.Context, out io.Writer, job vm.Job) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	begin := time.Now()
+	say := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(out, "%6.1f s  "+format+"\n", append([]any{time.Since(begin).Seconds()}, args...)...)
+	}
 	job.Console = out
-	job.Progress = func(what string) { fmt.Fprintf(out, "%6.1f s  %s\n", time.Since(begin).Seconds(), what) }
+	job.Progress = func(what string) { say("%s", what) }
 	failed := 0
 	err = job.Run(ctx, dir, func(r report.Record) {
 		switch r := r.(type) {
 		case report.Check:
-			fmt.Fprintf(out, "%6.1f s  %s %s %s\n", time.Since(begin).Seconds(), r.Outcome, r.Name, r.Detail)
+			say("%s %s %s", r.Outcome, r.Name, r.Detail)
 			if r.Outcome == report.Fail {
 				failed++
 			}
 		case report.Table:
-			fmt.Fprintf(out, "%6.1f s  table %s %s\n", time.Since(begin).Seconds(), r.Name, r.JSON)
+			say("table %s %s", r.Name, r.JSON)
 		case report.Figure:
-			fmt.Fprintf(out, "%6.1f s  %s: %g %s\n", time.Since(begin).Seconds(), r.Name, r.Value, r.Unit)
+			say("%s: %g %s", r.Name, r.Value, r.Unit)
 		}
 	})
-	fmt.Fprintf(out, "%6.1f s  the end\n", time.Since(begin).Seconds())
+	say("the end")
 	if failed > 0 {
 		err = errors.Join(err, fmt.Errorf("%w: %d", errFailed, failed))
 	}

@@ -148,7 +148,7 @@ func (p *port) writeUntilFull(b []byte) (int, error) {
 			return done, nil
 		case errors.Is(err, unix.EAGAIN):
 			if p.ready(unix.POLLOUT, time.Now().Add(pause)) != nil {
-				return done, nil
+				return done, nil //nolint:nilerr // it is full
 			}
 		case err != nil && !errors.Is(err, unix.EINTR):
 			return done, says("write", err)

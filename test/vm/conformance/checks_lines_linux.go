@@ -119,7 +119,7 @@ var linesChecks = append([]check{
 
 // inputChecks are those that are made of each input.
 func inputChecks() []check {
-	var all []check
+	all := make([]check, 0, 2*len(inputs))
 	for _, in := range inputs {
 		all = append(all, check{in.name + " is read", func(p *port) error {
 			for _, levels := range []comport.ModemState{idleModem ^ in.level, idleModem} {

@@ -43,9 +43,22 @@ var settingsChecks = []check{
 
 	{"standard speeds arrive, 300 to 3000000", func(p *port) error {
 		for _, s := range []struct{ code, speed uint32 }{
-			{unix.B300, 300}, {unix.B600, 600}, {unix.B1200, 1200}, {unix.B2400, 2400}, {unix.B4800, 4800}, {unix.B9600, 9600},
-			{unix.B19200, 19200}, {unix.B38400, 38400}, {unix.B57600, 57600}, {unix.B115200, 115200}, {unix.B230400, 230400},
-			{unix.B460800, 460800}, {unix.B921600, 921600}, {unix.B1000000, 1000000}, {unix.B2000000, 2000000}, {unix.B3000000, 3000000},
+			{unix.B300, 300},
+			{unix.B600, 600},
+			{unix.B1200, 1200},
+			{unix.B2400, 2400},
+			{unix.B4800, 4800},
+			{unix.B9600, 9600},
+			{unix.B19200, 19200},
+			{unix.B38400, 38400},
+			{unix.B57600, 57600},
+			{unix.B115200, 115200},
+			{unix.B230400, 230400},
+			{unix.B460800, 460800},
+			{unix.B921600, 921600},
+			{unix.B1000000, 1000000},
+			{unix.B2000000, 2000000},
+			{unix.B3000000, 3000000},
 		} {
 			if err := p.keeps(unix.CBAUD, s.code); err != nil {
 				return fmt.Errorf("%d: %w", s.speed, err)

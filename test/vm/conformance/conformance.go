@@ -7,7 +7,7 @@ import (
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
-// ErrUntried: what is at the far end cannot show this, or do it. The text says what that is.
+// ErrUntried means that what is at the far end cannot show this, or do it. The text says what that is.
 var ErrUntried = errors.New("not tried")
 
 // Kind is a way to get a tty.

@@ -1,5 +1,7 @@
 package conformance
 
+import "maps"
+
 // gaps are the checks that are known not to hold, by kind, and why.
 var gaps = map[Kind]map[string]string{
 	Hardware: because("its clock allows 115200 bit/s", "speed of BOTHER is read back"),
@@ -45,9 +47,7 @@ func because(why string, names ...string) map[string]string {
 func join(lists ...map[string]string) map[string]string {
 	all := make(map[string]string)
 	for _, list := range lists {
-		for name, why := range list {
-			all[name] = why
-		}
+		maps.Copy(all, list)
 	}
 	return all
 }

@@ -27,8 +27,9 @@ func checks() []check {
 
 // Names lists the checks, in the order of the table.
 func Names() []string {
-	var names []string
-	for _, c := range checks() {
+	all := checks()
+	names := make([]string, 0, len(all))
+	for _, c := range all {
 		names = append(names, c.name)
 	}
 	return names

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+	"github.com/vcomd/vcomd/test/vm/feed"
 )
 
 // Simulated is the far end of a port of vcomd's: a simulated access server and its UART. The port has to connect when it is
@@ -15,6 +15,7 @@ import (
 type Simulated struct {
 	server *rfc2217test.Server
 	uart   *rfc2217test.UART
+	line   *feed.Device
 	bytes  uint64 // that had come when the tty was opened
 	begin  int    // entries that the journal had then
 	sent   int    // bytes that it had then
@@ -22,8 +23,9 @@ type Simulated struct {
 
 // NewSimulated makes one; Serve has to run.
 func NewSimulated() *Simulated {
-	uart := &rfc2217test.UART{Unpaced: true}
-	return &Simulated{server: &rfc2217test.Server{UART: uart}, uart: uart}
+	line := feed.New()
+	uart := &rfc2217test.UART{Unpaced: true, Device: line}
+	return &Simulated{server: &rfc2217test.Server{UART: uart}, uart: uart, line: line}
 }
 
 // Serve accepts vcomd's connections until ctx ends.
@@ -44,21 +46,8 @@ func (s *Simulated) Closed(ctx context.Context) error {
 	return s.server.WaitFor(ctx, func(st rfc2217test.Stats) bool { return st.Active == 0 })
 }
 
-// Receive gives the bytes to the session as it has room for them.
-func (s *Simulated) Receive(ctx context.Context, p []byte) error {
-	retry := time.NewTicker(5 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		if p = p[s.uart.Receive(p[:min(len(p), 4<<10)]):]; len(p) == 0 {
-			return nil
-		}
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%d bytes are not taken", len(p))
-		}
-	}
-}
+// Receive has the device on the far UART's line say it.
+func (s *Simulated) Receive(ctx context.Context, p []byte) error { return s.line.Say(ctx, p) }
 
 // Sent gives the bytes of the journal.
 func (s *Simulated) Sent(ctx context.Context, n int) ([]byte, error) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrEntry: an entry that the format cannot hold, or that a directory tree cannot.
+// ErrEntry means an entry that the format cannot hold, or that a directory tree cannot.
 var ErrEntry = errors.New("not an entry of an archive")
 
 // File types of an entry's mode, as in stat(2).
@@ -97,13 +97,14 @@ func (c *Writer) write(name string, mode, major, minor uint32, content io.Reader
 	if mode&typeDirectory != 0 {
 		links = 2
 	}
-	head := "070701"
+	var head strings.Builder
+	head.WriteString("070701")
 	for _, field := range []uint32{
 		c.inode, mode, 0, 0, links, 0, uint32(size), 0, 0, major, minor, uint32(len(name)) + 1, 0,
 	} { // inode, mode, uid, gid, links, mtime, size, device, device of a special file, length of the name with its NUL, checksum
-		head += fmt.Sprintf("%08x", field)
+		fmt.Fprintf(&head, "%08x", field)
 	}
-	if err := c.put(strings.NewReader(head+name+"\x00"), int64(len(head)+len(name)+1)); err != nil {
+	if err := c.put(strings.NewReader(head.String()+name+"\x00"), int64(head.Len()+len(name)+1)); err != nil {
 		return err
 	}
 	if content == nil {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,7 +43,11 @@ func end() {
 
 // suite runs one suite as a process of its own.
 func suite(out *report.Writer, name string) {
-	cmd := exec.Command("/proc/self/exe", "suite", name)
+	// It ends by itself then; what it has started may not.
+	ctx, cancel := context.WithTimeout(context.Background(), suiteLimit+10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "suite", name)
+	cmd.WaitDelay = time.Second
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		out.Result(name, fmt.Errorf("the suite has failed: %w", err))
@@ -127,5 +133,5 @@ func kernelLog(w io.Writer) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(w, "the kernel's last messages:\n%s\n", buf[:n])
+	_, _ = fmt.Fprintf(w, "the kernel's last messages:\n%s\n", buf[:n])
 }

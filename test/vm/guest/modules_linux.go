@@ -11,9 +11,12 @@ import (
 	"github.com/vcomd/vcomd/test/vm/kernel"
 )
 
+// modulesDir has a directory for each kernel.
+const modulesDir = "/lib/modules"
+
 // loadModules loads modules and what they need, as modprobe does.
 func loadModules(names ...string) error {
-	dir := filepath.Join("/lib/modules", release())
+	dir := filepath.Join(modulesDir, release())
 	text, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		return err

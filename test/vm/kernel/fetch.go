@@ -14,7 +14,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/debian"
 )
 
-// ErrPackage: apt knows no such package, or the package is not as expected.
+// ErrPackage means that apt knows no such package, or the package is not as expected.
 var ErrPackage = errors.New("no usable kernel package")
 
 // Flavour is one of Debian's kernels.

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrModule: a file that is no kernel module.
+// ErrModule means a file that is no kernel module.
 var ErrModule = errors.New("not a kernel module")
 
 // Depends reads which modules a module needs to have been loaded before it: its .modinfo section has "depends=a,b".
@@ -104,7 +104,7 @@ func ParseDependencies(text string) (map[string][]string, error) {
 			return nil, fmt.Errorf("%w: the line %q of the dependencies", ErrModule, line)
 		}
 		first := []string{}
-		for _, f := range strings.Fields(rest) {
+		for f := range strings.FieldsSeq(rest) {
 			first = append(first, moduleName(path.Base(f)))
 		}
 		needs[moduleName(path.Base(file))] = first

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// ErrImage: a file that is not the boot image of an x86 kernel.
+// ErrImage means a file that is not the boot image of an x86 kernel.
 var ErrImage = errors.New("not a boot image of Linux")
 
 // Offsets in a boot image, of Documentation/x86/boot.rst.

@@ -39,11 +39,12 @@ func request(kind, flags uint16, payload []byte) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	head := make([]byte, unix.NLMSG_HDRLEN) // length u32, type u16, flags u16, sequence u32, port u32
-	order.PutUint32(head, uint32(len(head)+len(payload)))
-	order.PutUint16(head[4:], kind)
-	order.PutUint16(head[6:], flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	if err := unix.Sendto(fd, append(head, payload...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	m := make([]byte, unix.NLMSG_HDRLEN+len(payload)) // length u32, type u16, flags u16, sequence u32, port u32
+	order.PutUint32(m, uint32(len(m)))
+	order.PutUint16(m[4:], kind)
+	order.PutUint16(m[6:], flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	copy(m[unix.NLMSG_HDRLEN:], payload)
+	if err := unix.Sendto(fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
 	answer := make([]byte, 4<<10)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
+	"github.com/vcomd/vcomd/test/vm/feed"
 )
 
 // Server is a simulated access server on the loopback interface.
@@ -15,20 +16,20 @@ type Server struct {
 	*rfc2217test.Server
 	UART *rfc2217test.UART
 	Addr string
+	line *feed.Device
 	end  func() error
 }
 
-// Serve starts one; a nil UART is one that sends at once.
-func Serve(ctx context.Context, uart *rfc2217test.UART) (*Server, error) {
-	if uart == nil {
-		uart = &rfc2217test.UART{Unpaced: true}
-	}
+// Serve starts one whose UART sends at once. Without a journal only the count and the sum are kept of what it sends.
+func Serve(ctx context.Context, journal bool) (*Server, error) {
+	line := feed.New()
+	uart := &rfc2217test.UART{Unpaced: true, Device: line, JournalOff: !journal}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &Server{Server: &rfc2217test.Server{UART: uart, Shared: true}, UART: uart, Addr: ln.Addr().String()}
+	s := &Server{Server: &rfc2217test.Server{UART: uart, Shared: true}, UART: uart, Addr: ln.Addr().String(), line: line}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, ln) }()
 	s.end = func() error { cancel(); return <-ended }
@@ -68,20 +69,9 @@ func (s *Server) AwaitBytes(ctx context.Context, within time.Duration, from, to 
 	return sent[min(from, len(sent)):], err
 }
 
-// Receive has the UART receive bytes, as the port has room for them.
+// Receive has the UART receive bytes; it waits until all before them have been taken.
 func (s *Server) Receive(ctx context.Context, p []byte, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	retry := time.NewTicker(5 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		if p = p[s.UART.Receive(p[:min(len(p), 4<<10)]):]; len(p) == 0 {
-			return nil
-		}
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%d bytes are not taken", len(p))
-		}
-	}
+	return s.line.Say(ctx, p)
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrData: other bytes have come than were sent.
+// ErrData means that other bytes have come than were sent.
 var ErrData = errors.New("the data differ")
 
 // OpenTTY opens a tty and makes it raw, at a speed in bit/s. Reads and writes wait, and obey deadlines.

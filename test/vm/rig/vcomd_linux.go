@@ -27,6 +27,9 @@ var (
 	ErrStuck = errors.New("it does not end")
 )
 
+// runDir is where each port has a directory.
+const runDir = "/run"
+
 // patience is how long anything may take that takes no time: the processor is emulated, on a busy machine.
 const patience = 20 * time.Second
 
@@ -53,7 +56,7 @@ type Port struct {
 
 // Start starts vcomd and waits until the port is there.
 func Start(ctx context.Context, o Options) (*Port, error) {
-	dir := filepath.Join("/run", o.Name)
+	dir := filepath.Join(runDir, o.Name)
 	p := &Port{
 		Link: filepath.Join(dir, "tty"), RunDir: filepath.Join(dir, "vcomd"),
 		events: make(map[string]int), changed: make(chan struct{}),
@@ -143,8 +146,7 @@ func (p *Port) Stop() error {
 // Kill ends vcomd without a chance to clean up.
 func (p *Port) Kill() error {
 	err := p.end(syscall.SIGKILL)
-	var status *exec.ExitError
-	if errors.As(err, &status) {
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil // so it ends then
 	}
 	return err
@@ -167,8 +169,8 @@ func (p *Port) end(signal syscall.Signal) error {
 	before := p.Log(5)
 	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // Go's runtime says then what each goroutine does
 	select {
-	case <-ended:
-		return fmt.Errorf("vcomd's end: %w: it was in %s; its log: %s", ErrStuck, p.doing(), before)
+	case err := <-ended: // by SIGQUIT
+		return fmt.Errorf("vcomd's end: %w: it was in %s: %w; its log: %s", ErrStuck, p.doing(), err, before)
 	case <-after(patience):
 		return fmt.Errorf("vcomd's end: %w, in the kernel; its log: %s", ErrStuck, before)
 	}

@@ -41,7 +41,7 @@ func Run(ctx context.Context, out *report.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, netem.Set("lo", netem.Fault{})) }()
-	s, err := rig.Serve(ctx, nil)
+	s, err := rig.Serve(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func NoUSB(ctx context.Context, out *report.Writer) error {
 
 // works fails unless a port carries a setting and data.
 func works(ctx context.Context, name string, flags []string) (err error) {
-	s, err := rig.Serve(ctx, nil)
+	s, err := rig.Serve(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -67,12 +67,13 @@ func works(ctx context.Context, name string, flags []string) (err error) {
 func refuses(ctx context.Context, out *report.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, rig.Vcomd, "--tty", "usb", "--link", "/run/refused", "--run-dir", "/run/refused.d", "sim:echo").CombinedOutput()
+	args := []string{"--tty", "usb", "--link", "/run/refused", "--run-dir", "/run/refused.d", "sim:echo"}
+	said, err := exec.CommandContext(ctx, rig.Vcomd, args...).CombinedOutput() //nolint:gosec // vcomd
 	message := strings.TrimSpace(string(said))
 	var status *exec.ExitError
 	switch {
 	case !errors.As(err, &status) || status.ExitCode() != 1:
-		return fmt.Errorf("it ends with %v, not with status 1: %s", err, message)
+		return fmt.Errorf("it ends with %w, not with status 1: %s", err, message)
 	case strings.Contains(message, "\n"):
 		return fmt.Errorf("it says more than one line: %s", message)
 	case !strings.Contains(message, "vhci_hcd") || !strings.Contains(message, "--tty pty"):

@@ -1,34 +1,119 @@
 // Package systemd is the suite of what Debian's udev and systemd make of the ttys of --tty usb. It runs under systemd, in a machine
 // whose file system package rootfs has made.
+//
+// The names of its ports tell what udev has systemd start when they appear: see wants.
 package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/vcomd/vcomd/test/vm/debian"
 	"github.com/vcomd/vcomd/test/vm/report"
+	"github.com/vcomd/vcomd/test/vm/rig"
 )
 
-// Run makes the checks.
+// limit is for what takes no time.
+const limit = 20 * time.Second
+
+// wants are the units that are wanted for ports. A device's and a template's unit have a dash of the name as \x2d.
+var wants = map[string]string{
+	"GPS":    "gpsd-on-vcom@GPS.service",
+	"plain":  "bound@plain.service",
+	"with-1": `bound@with\x2d1.service`,
+	"slow":   "slow@slow.service",
+}
+
+// units are made for the suite: they last as long as the port, the second a little longer.
+var units = map[string]string{
+	"bound@.service": boundUnit,
+	"slow@.service":  boundUnit + "ExecStop=sleep 3\n",
+}
+
+const boundUnit = `[Unit]
+BindsTo=dev-vcom-%i.device
+After=dev-vcom-%i.device
+[Service]
+ExecStart=sleep infinity
+`
+
+// Run makes the checks. Those of the rules come first: the others need them.
 func Run(ctx context.Context, out *report.Writer) error {
+	for name, text := range units {
+		if err := os.WriteFile("/run/systemd/system/"+name, []byte(text), 0o644); err != nil { //nolint:gosec // units are for all to read
+			return err
+		}
+	}
+	if _, err := command(ctx, "systemctl", "daemon-reload"); err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		name  string
 		holds func(ctx context.Context) error
 	}{
+		{"no rules", withoutRules},
+		{"modules", modules},
+		{"install", install},
+		{"names", names},
+		{"group and mode", access},
+		{"ModemManager", modemManager},
+		{"a unit comes and goes", follows("plain")},
+		{"a unit of a name with a dash", follows("with-1")},
+		{"a unit after kill -9", killed},
+		{"a unit under hangup", hangup("plain")},
+		{"a unit that is slow to stop, under hangup", hangup("slow")},
+		{"gpsd", gpsd},
 		{"no unit has failed", noneFailed},
+		{"udev has no complaints", noComplaints},
 	} {
+		begin := time.Now()
 		out.Result("systemd/"+c.name, c.holds(ctx))
+		out.Figure("systemd/"+c.name, time.Since(begin).Seconds(), "s")
 	}
 	return nil
 }
 
-// noneFailed asks systemd.
-func noneFailed(ctx context.Context) error {
-	failed, err := debian.Run(ctx, "/", "systemctl", "--failed", "--plain", "--no-legend", "--no-pager")
-	if err == nil && strings.TrimSpace(failed) != "" {
-		err = fmt.Errorf("failed: %s", failed)
+// command runs a command and gives what it says, without what is around it.
+func command(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	said, err := debian.Run(ctx, "/", name, args...)
+	return strings.TrimSpace(said), err
+}
+
+// eventually waits until something holds, and says what is the case otherwise.
+func eventually(ctx context.Context, what string, holds func() (ok bool, is string)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		ok, is := holds()
+		if ok {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("it never comes to be that %s: it is %s", what, is)
+		}
 	}
-	return err
+}
+
+// start starts a vcomd with a port of a name.
+func start(ctx context.Context, name, remote string, flags ...string) (*rig.Port, error) {
+	return rig.Start(ctx, rig.Options{Name: name, Remote: remote, Flags: append([]string{"--tty", "usb", "--name", name}, flags...)})
+}
+
+// with has a port of a name while do runs.
+func with(ctx context.Context, name string, do func(p *rig.Port) error, flags ...string) error {
+	p, err := start(ctx, name, "sim:gps", flags...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(p), p.Stop())
 }

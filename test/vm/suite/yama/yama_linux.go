@@ -46,7 +46,7 @@ var users = []struct {
 // Run makes the checks.
 func Run(ctx context.Context, out *report.Writer) error {
 	for _, user := range users {
-		s, err := rig.Serve(ctx, nil)
+		s, err := rig.Serve(ctx, true)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func finds(ctx context.Context, scope int, p *rig.Port, as *syscall.Credential, 
 		return err
 	}
 	argv := slices.Concat(p.Wrap(), []string{"/init", "look", how, p.Link})
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // vcomd run
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	out, err := cmd.CombinedOutput()
 	said := strings.TrimSpace(string(out))
@@ -124,7 +124,7 @@ func orphan(tty string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("/proc/self/exe", "look", "orphaned", tty)
+	cmd := exec.Command("/proc/self/exe", "look", "orphaned", tty) //nolint:noctx // it is to outlive this process
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = r, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err
