@@ -130,6 +130,10 @@ func describe(ev port.Event) (zerolog.Level, string) {
 		return zerolog.WarnLevel, "bytes were dropped"
 	case port.KindNewTTY:
 		return zerolog.WarnLevel, "the pseudo-terminal could not be opened any more; another took its place"
+	case port.KindTakenOver:
+		return zerolog.InfoLevel, "the port goes on where it was: programs keep it"
+	case port.KindNotResumed:
+		return zerolog.WarnLevel, "not all of the port could go on where it was; this begins afresh"
 	case port.KindPseudo:
 		return zerolog.WarnLevel, "no tty of the kernel can be had (--tty auto): programs get a pseudo-terminal, without parity, modem lines and break"
 	case port.KindPlugged:

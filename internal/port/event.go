@@ -27,6 +27,8 @@ const (
 	KindResumed      Kind = "resumed"
 	KindDropped      Kind = "dropped"       // bytes were dropped [→ how many]
 	KindNewTTY       Kind = "new-tty"       // another pseudo-terminal took the place [old → new]
+	KindTakenOver    Kind = "taken-over"    // from the vcomd before this one, or from another configuration [→ tty]
+	KindNotResumed   Kind = "not-resumed"   // what that has left cannot be gone on with: Err
 	KindPseudo       Kind = "pseudo"        // --tty auto: no kernel tty can be had, and Err says why
 	KindPlugged      Kind = "plugged"       // the adapter's tty is there [→ tty]
 	KindUnplugged    Kind = "unplugged"     // it is not any more [tty →], Err says why; tried again

@@ -22,6 +22,8 @@ type name interface {
 	Path() string
 	Point(target string) error
 	Release() error
+	// Leave gives the claim back and leaves the name for whoever goes on with the tty.
+	Leave() error
 }
 
 var (
@@ -37,8 +39,9 @@ type names struct {
 	timer  evloop.Timer
 }
 
-// claimNames takes the locks of all names, or of none. Nothing is made yet.
-func (p *Port) claimNames() error {
+// claimNames takes the locks of all names, or of none. Nothing is made yet. tty is what
+// an overlay may show already.
+func (p *Port) claimNames(tty string) error {
 	for _, path := range p.cfg.Links {
 		l, err := pty.ClaimLink(path, p.cfg.RunDir)
 		if err != nil {
@@ -47,7 +50,7 @@ func (p *Port) claimNames() error {
 		p.names.all = append(p.names.all, l)
 	}
 	if p.cfg.Overlay != "" {
-		o, err := pty.ClaimOverlay(p.cfg.Overlay, p.cfg.RunDir)
+		o, err := pty.ReclaimOverlay(p.cfg.Overlay, p.cfg.RunDir, tty)
 		if err != nil {
 			return errors.Join(err, p.names.release())
 		}
@@ -86,6 +89,15 @@ func (n *names) release() error {
 	}
 	n.all, n.failed = nil, nil
 	return err
+}
+
+// leave leaves all names where they are.
+func (n *names) leave() {
+	evloop.Cancel(&n.timer)
+	for _, one := range n.all {
+		_ = one.Leave() // it closes a file
+	}
+	n.all, n.failed = nil, nil
 }
 
 // point makes all names lead to a tty, and returns the first error. For the

@@ -62,6 +62,57 @@ type Port struct {
 // Open makes the tty and the names of a port. Nothing is connected before Start.
 // Errors are for the user: they name what was done to what.
 func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
+	p := newPort(cfg, loop, watcher)
+	if err := p.claimNames(""); err != nil {
+		return nil, err
+	}
+	if err := p.openTTY(); err != nil {
+		return nil, errors.Join(err, p.names.release())
+	}
+	p.connectParts()
+	if p.tty.path() != "" {
+		p.becomeReady()
+	}
+	p.warnUnverified()
+	return p, nil
+}
+
+// Resume is Open for a port that goes on where a saved one stopped, and is started with
+// that. What cannot be gone on with is told (KindNotResumed) and begins afresh. The
+// handles are the port's, in any case.
+func Resume(cfg Config, loop *evloop.Loop, watcher *pty.Watcher, s Saved, h Handles) (*Port, error) {
+	defer func() { _ = h.Close() }() // those that are not used
+	if cfg.TTY != TTYPseudo {
+		return openAfresh(cfg, loop, watcher, errors.New("a pseudo-terminal was handed over, and it is to be another tty now"))
+	}
+	p := newPort(cfg, loop, watcher)
+	if err := p.resume(&s, &h); err != nil {
+		return openAfresh(cfg, loop, watcher, err)
+	}
+	path := p.tty.path()
+	err := p.claimNames(path)
+	if err == nil {
+		err = p.names.point(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.names.release(), p.tty.close())
+	}
+	p.connectParts()
+	p.emit(Event{Kind: KindTakenOver, Old: p.names.String(), New: path})
+	p.goOn(&s, &h)
+	return p, nil
+}
+
+// openAfresh opens a port whose program's tty is lost.
+func openAfresh(cfg Config, loop *evloop.Loop, watcher *pty.Watcher, why error) (*Port, error) {
+	p, err := Open(cfg, loop, watcher)
+	if err == nil {
+		p.emit(Event{Kind: KindNotResumed, Err: why})
+	}
+	return p, err
+}
+
+func newPort(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) *Port {
 	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line), since: loop.Now()}
 	if p.cfg.USB == nil {
 		p.cfg.USB = &vhci.Host{}
@@ -70,12 +121,12 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		p.cfg.Events = func(Event) {}
 	}
 	p.startLines()
-	if err := p.claimNames(); err != nil {
-		return nil, err
-	}
-	if err := p.openTTY(); err != nil {
-		return nil, errors.Join(err, p.names.release())
-	}
+	return p
+}
+
+// connectParts makes what is between the tty, which is there, and the server.
+func (p *Port) connectParts() {
+	cfg := &p.cfg
 	p.client = rfc2217client.New(rfc2217client.Config{
 		Remote:           cfg.Remote,
 		RetryMin:         cfg.RetryMin,
@@ -91,26 +142,12 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 		Signature:        cfg.Signature,
 		Trace:            cfg.Trace,
 		Dial:             p.dial(),
-	}, loop, (*handler)(p))
+	}, p.loop, (*handler)(p))
 	bc := bridge.Config{Settle: cfg.Settle, StaleAfter: cfg.StaleAfter, DiscardDown: cfg.Discard}
 	if cfg.Pace {
 		bc.Pace = p.paceLine
 	}
-	p.bridge = bridge.New(bc, loop, p.tty, p.client, (*owner)(p))
-	if p.tty.path() != "" {
-		p.becomeReady()
-	}
-	p.warnUnverified()
-	return p, nil
-}
-
-// becomeReady is for the first tty.
-func (p *Port) becomeReady() {
-	p.served = true
-	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.path()})
-	if p.whenReady != nil {
-		p.whenReady()
-	}
+	p.bridge = bridge.New(bc, p.loop, p.tty, p.client, (*owner)(p))
 }
 
 // openTTY makes the tty that is wanted, or that can be had.
@@ -123,6 +160,15 @@ func (p *Port) openTTY() error {
 		p.emit(Event{Kind: KindPseudo, Err: err})
 	}
 	return p.openPseudo()
+}
+
+// becomeReady is for the first tty.
+func (p *Port) becomeReady() {
+	p.served = true
+	p.emit(Event{Kind: KindReady, Old: p.names.String(), New: p.tty.path()})
+	if p.whenReady != nil {
+		p.whenReady()
+	}
 }
 
 // WhenReady calls done when programs can open the port: at once for a
@@ -168,11 +214,7 @@ func (p *Port) Drain(done func()) {
 // Close ends the connection and the tty, and removes the names. What was posted or
 // asked for before finds the port ended.
 func (p *Port) Close() error {
-	evloop.Cancel(&p.closeTimer)
-	evloop.Cancel(&p.drainTimer)
-	evloop.Cancel(&p.calmTimer)
-	evloop.Cancel(&p.showTimer)
-	p.poll.stop()
+	p.stopTimers()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")
 	p.client.Stop()
 	p.dropped(p.bridge.DropUnsent(), "bytes were never sent: the port ends")

@@ -83,11 +83,7 @@ func (p *Port) openPseudo() error {
 	if err := m.Show(p.termios); err != nil {
 		return fail(err)
 	}
-	if t.source, err = p.loop.Watch(m.Fd(), evloop.Priority, func(ev evloop.Events) { p.ready(t, ev) }); err != nil {
-		return fail(err)
-	}
-	t.park()
-	if err := p.watcher.Add(m, p.wake); err != nil {
+	if err := p.adopt(t); err != nil {
 		return fail(err)
 	}
 	if p.tty != nil {
@@ -98,6 +94,16 @@ func (p *Port) openPseudo() error {
 	p.tty = t
 	p.mirror.Start(p.termios)
 	return nil
+}
+
+// adopt has the loop and the watcher call for a terminal. It is parked.
+func (p *Port) adopt(t *terminal) (err error) {
+	t.source, err = p.loop.Watch(t.master.Fd(), evloop.Priority, func(ev evloop.Events) { p.ready(t, ev) })
+	if err != nil {
+		return err
+	}
+	t.park()
+	return p.watcher.Add(t.master, p.wake)
 }
 
 func (t *terminal) Read(p []byte) ([]byte, bridge.Note, error) {
