@@ -124,7 +124,11 @@ func (r *reader) read() bool {
 	r.table.damaged = true
 	at := r.base + int(r.parser.Range(failed.Highlight).Offset)
 	line := r.failing(end, at)
-	r.wrong(r.position(at), explainSyntax(r.line(line), at-r.lines[line], failed.Message))
+	begin := at
+	if open := r.lines[line] + valueOf(r.line(line)); line < r.index(at) && r.endless(at) {
+		begin = open // nobody looks for it where the parser gave up
+	}
+	r.wrong(r.position(begin), explainSyntax(r.line(line), at-r.lines[line], begin != at))
 	if strings.HasPrefix(strings.TrimLeft(r.line(line), " \t"), "[") {
 		r.doc.lost = true
 	}
@@ -135,6 +139,18 @@ func (r *reader) read() bool {
 		}
 	}
 	return false
+}
+
+// endless reports whether what the parser gave up at, at an offset, has come too
+// late to be what it was looking for: the end of the file, or the next table.
+func (r *reader) endless(at int) bool {
+	return at+1 >= len(r.text) || strings.HasPrefix(strings.TrimLeft(r.line(r.index(at)), " \t"), "[")
+}
+
+// valueOf returns where in a line the value begins.
+func valueOf(line string) int {
+	from := strings.IndexByte(line, '=') + 1
+	return from + len(line[from:]) - len(strings.TrimLeft(line[from:], " \t"))
 }
 
 // failing returns the index of the line in which what could not be read begins:

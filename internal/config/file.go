@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client"
 )
 
 // DefaultFile is the configuration file of a vcomd serve that is told of none.
@@ -190,8 +191,10 @@ type section struct {
 	settings settings
 	given    map[string]origin
 	damaged  bool // some of it could not be read
-	config   port.Config
-	valid    bool
+	// remoteless: its remote could not be read, and anyRemote stands for it.
+	remoteless bool
+	valid      bool
+	config     port.Config // if it is valid
 }
 
 func (l *loader) file(path string) {
@@ -228,7 +231,7 @@ func (l *loader) main(path string, text []byte) {
 		}
 	}
 	l.instanceValues(path)
-	l.include(path)
+	l.include(path, top)
 }
 
 func unknownTable(t *table) *Error {
@@ -343,8 +346,13 @@ func (l *loader) readPort(path string, t *table) {
 		}
 		switch {
 		case k != nil:
-			if !l.read(path, *k, e, &s.settings, s.given, l.defaults) && k.Name == "remote" {
-				s.settings.port.Remote = anyRemote
+			read := l.read(path, *k, e, &s.settings, s.given, l.defaults)
+			switch {
+			case k.Name != "remote":
+			case read:
+				s.settings.port.Remote = absoluteRemote(s.settings.port.Remote, directory(path))
+			default:
+				s.withoutRemote()
 			}
 		case findKey(e.key, PlaceInstance) != nil:
 			l.problems.add(path, e.at, &Error{Setting: e.key, Found: "it is for all ports of this vcomd", Hint: "write it at the top of the main file, above the first table"})
@@ -352,10 +360,27 @@ func (l *loader) readPort(path string, t *table) {
 			told := unknownKey(e.key, PlaceOnePort)
 			l.problems.add(path, e.at, told)
 			if told.Hint == didYouMean("remote") && s.settings.port.Remote == "" {
-				s.settings.port.Remote = anyRemote
+				s.withoutRemote()
 			}
 		}
 	}
+}
+
+// absoluteRemote is a remote with the path of its Unix socket, if it has one, below
+// a directory.
+func absoluteRemote(text, dir string) string {
+	r, err := rfc2217client.ParseRemote(text)
+	if err != nil || r.Path == "" || r.Path[0] == '@' || filepath.IsAbs(r.Path) {
+		return text
+	}
+	r.Path = filepath.Join(dir, r.Path)
+	return r.String()
+}
+
+// withoutRemote has the rest of the port checked for all that.
+func (s *section) withoutRemote() {
+	s.settings.port.Remote = anyRemote
+	s.remoteless = true
 }
 
 // read reads the value of a key. defaults are those that the value wins over.
@@ -388,6 +413,9 @@ func (l *loader) report(s *section, err error) string {
 	name := strings.TrimPrefix(e.Setting, "--")
 	told := &Error{name, e.Value, asKeys(e.Found), asKeys(e.Hint), err}
 	o, ok := s.given[name]
+	if name == "link" {
+		o.at = s.linkAt(e.Value)
+	}
 	switch {
 	case name == e.Setting && name != "": // no flag: a variable of the environment
 		l.environment = cmp.Or(l.environment, told)
@@ -434,7 +462,7 @@ func (l *loader) validateAll() {
 		}
 		if s.settings.port.Remote == "" && !s.damaged {
 			l.problems.add(s.file, s.table.at, &Error{Setting: "[[port]]", Found: "there is no remote", Hint: `write remote = "host:2217" below it`})
-			s.settings.port.Remote = anyRemote
+			s.withoutRemote()
 		}
 		if s.damaged || l.uncertain {
 			continue
@@ -450,7 +478,7 @@ func (l *loader) validateAll() {
 // validate finds all that is wrong with one port.
 func (l *loader) validate(s *section) {
 	try := s.settings
-	s.valid = true
+	s.valid = !s.remoteless
 	for range keys {
 		c, err := try.port.validate(&l.known)
 		if err == nil {

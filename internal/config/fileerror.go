@@ -118,7 +118,7 @@ func asKeys(message string) string {
 	return flagWords.ReplaceAllStringFunc(message, func(found string) string {
 		part := flagWords.FindStringSubmatch(found)
 		switch {
-		case part[1] == "":
+		case findKey(part[1], PlacePort) == nil && findKey(part[1], PlaceOnePort) == nil:
 			return found
 		case part[2] == "":
 			return part[1]

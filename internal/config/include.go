@@ -18,7 +18,7 @@ import (
 const maxIncluded = 10_000
 
 // include reads the files of include, which have ports and nothing else.
-func (l *loader) include(path string) {
+func (l *loader) include(path string, top *table) {
 	o, ok := l.loaded.given["include"]
 	if !ok {
 		return
@@ -27,11 +27,13 @@ func (l *loader) include(path string) {
 	if err != nil {
 		main = nil // gone meanwhile
 	}
+	at := o.at
 	wrong := func(pattern, found, hint string) {
-		l.problems.add(o.file, o.at, &Error{Setting: "include", Value: pattern, Found: found, Hint: hint})
+		l.problems.add(o.file, at, &Error{Setting: "include", Value: pattern, Found: found, Hint: hint})
 	}
 	read := make(map[string]bool)
-	for _, pattern := range l.instance.instance.include {
+	for i, pattern := range l.instance.instance.include {
+		at = elementAt(top, "include", i)
 		found, err := filepath.Glob(escapeDir(directory(path), pattern))
 		if err != nil {
 			wrong(pattern, "this is not a pattern of file names", `write a path, or one with * and ?: include = "vcomd.d/*.toml"`)
@@ -157,7 +159,10 @@ func (l *loader) duplicates() {
 			}
 			return origin{file: s.file, at: s.table.at}
 		}
-		name := cmp.Or(s.config.Name, s.settings.port.Name)
+		name := s.settings.port.Name
+		if s.valid {
+			name = s.config.Name
+		}
 		if first, twice := names[name]; twice && name != "" {
 			e := &Error{Setting: "name", Value: name, Found: "the port in " + first.at.place(s.file) + " has it already", Hint: "give each port a name of its own"}
 			if _, given := s.given["name"]; !given {
@@ -203,16 +208,26 @@ func (o origin) place(file string) string {
 
 // linkAt returns where a link is written.
 func (s *section) linkAt(path string) position {
-	for _, e := range s.table.entries {
-		if e.key != "link" {
-			continue
+	links := s.settings.port.Links
+	for i, link := range slices.Backward(links) { // of two that are the same, the second is too many
+		if link == path {
+			return elementAt(s.table, "link", i)
 		}
-		for _, v := range e.value.list {
-			if v.text == path || join(directory(s.file), v.text) == path {
-				return v.at
-			}
-		}
-		return e.value.at
 	}
-	return s.table.at
+	return elementAt(s.table, "link", len(links))
+}
+
+// elementAt returns where an element of a key's array is written, or the one value
+// instead of an array.
+func elementAt(t *table, key string, index int) position {
+	for _, e := range t.entries {
+		switch {
+		case e.key != key:
+		case index >= 0 && index < len(e.value.list):
+			return e.value.list[index].at
+		default:
+			return e.value.at
+		}
+	}
+	return t.at
 }

@@ -18,7 +18,7 @@ func (s Port) paths() error {
 		case twice && other == link:
 			return &Error{"--link", link, "it is given twice", "give each link once", nil}
 		case twice:
-			return &Error{"--link", link, fmt.Sprintf("it is the same link as --link %q", other), "give each link once", nil}
+			return &Error{"--link", link, fmt.Sprintf("it is the same link as %q", other), "give each link once", nil}
 		}
 		seen[path] = link
 	}

@@ -39,7 +39,7 @@ func (l *Loaded) WriteTOML(w io.Writer) error {
 			of.port.Name = p.Config.Name
 		}
 		if proxy := p.Config.Dialer.Proxy; proxy != nil {
-			of.port.Transport.Proxy = proxy.String()
+			of.port.Transport.Proxy = strings.Replace(proxy.String(), "…@", "USER:PASSWORD@", 1)
 		}
 		for _, k := range keys {
 			if k.Place == PlaceInstance {

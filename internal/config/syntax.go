@@ -12,9 +12,9 @@ const tomlForms = `a line is KEY = VALUE, [defaults], [[port]], or a comment aft
 
 // explainSyntax says what is wrong with a line that is no TOML, or with what
 // begins there, in the words of somebody who has never read TOML's definition.
-// offset is that of the error, which may be in a later line, in bytes; message is
-// the parser's.
-func explainSyntax(line string, offset int, message string) *Error {
+// offset is that of the error, in bytes; endless: what begins in this line ends
+// nowhere.
+func explainSyntax(line string, offset int, endless bool) *Error {
 	if !utf8.ValidString(line) {
 		return &Error{Found: "the text is not UTF-8", Hint: "save the file as UTF-8"}
 	}
@@ -29,13 +29,15 @@ func explainSyntax(line string, offset int, message string) *Error {
 	case value == "" || value[0] == '#':
 		return &Error{Setting: key, Found: "there is no value after the equals sign", Hint: fmt.Sprintf("write %s = \"…\", or leave the line out", key)}
 	}
-	return explainValue(key, value, message)
+	return explainValue(key, value, endless)
 }
 
 // explainValue says what is wrong with a value.
-func explainValue(key, value, message string) *Error {
+func explainValue(key, value string, endless bool) *Error {
 	open := value[0]
 	switch {
+	case open == '[' && endless:
+		return &Error{Setting: key, Found: "the bracket at the beginning of the value has none at its end", Hint: "write ] behind the last element"}
 	case open == '[':
 		return &Error{Setting: key, Found: "the array cannot be read", Hint: fmt.Sprintf(`write %s = ["…", "…"], each in quotes, with a comma between them and a bracket at the end`, key)}
 	case open == '{':
@@ -59,8 +61,8 @@ func explainValue(key, value, message string) *Error {
 			return &Error{Setting: key, Value: word, Found: "it is neither true nor false", Hint: "write true or false, in small letters"}
 		}
 	}
-	if word == "" || strings.Contains(message, "keyword") && (strings.HasPrefix(word, "true ") || strings.HasPrefix(word, "false ")) {
-		return &Error{Setting: key, Value: word, Found: "there is something behind the value", Hint: "write one key a line, and # before a comment"}
+	if first, _, more := strings.Cut(word, " "); more && (first == "true" || first == "false") {
+		return &Error{Setting: key, Found: "there is something behind the value", Hint: "write one key a line, and # before a comment"}
 	}
 	return &Error{Setting: key, Value: word, Found: "text stands in quotes", Hint: fmt.Sprintf("write %s = %s", key, quote(word))}
 }
