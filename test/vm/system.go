@@ -77,7 +77,7 @@ func WriteSystem(ctx context.Context, file, root string, p Programs, image *kern
 		w.Symlink("init", "usr/lib/systemd/systemd"),
 		w.Directory("dev", 0o755), w.Character("dev/console", 0o600, 5, 1),
 		addText(w, "etc/machine-id", strings.Repeat("5ca1ab1e", 4)+"\n"),
-		addText(w, "etc/hostname", "vcomd-vm\n"),
+		addText(w, "etc/hostname", "vcomd-vm\n"), addText(w, "etc/hosts", "127.0.0.1 localhost\n"),
 		w.Symlink(etc+"default.target", "vcomd-vm.target"),
 		addFile(w, guestPath, 0o755, p.Init), addFile(w, "usr/bin/vcomd", 0o755, p.Vcomd),
 	} {

@@ -28,7 +28,7 @@ var wants = map[string]string{
 	"slow":   "slow@slow.service",
 }
 
-// units are made for the suite: they last as long as the port, the second a little longer.
+// units are made for the suite: they have the port open for as long as it is there, the second a little longer.
 var units = map[string]string{
 	"bound@.service": boundUnit,
 	"slow@.service":  boundUnit + "ExecStop=sleep 3\n",
@@ -38,7 +38,7 @@ const boundUnit = `[Unit]
 BindsTo=dev-vcom-%i.device
 After=dev-vcom-%i.device
 [Service]
-ExecStart=sleep infinity
+ExecStart=sh -c "exec sleep infinity </dev/vcom/%I"
 `
 
 // Run makes the checks. Those of the rules come first: the others need them.
