@@ -25,10 +25,12 @@ var compatibility = filepath.Join("..", "..", "docs", "compatibility.md")
 // machines are what make test-vm boots, and what each is to do.
 var machines = []struct {
 	kernel kernel.Flavour
+	system bool // with Debian's udev and systemd
 	suites []string
 }{
-	{kernel.Generic, []string{"16550", "pty", "run", "usb", "adapter", "yama", "network"}},
-	{kernel.Cloud, []string{"plain", "nousb"}},
+	{kernel.Generic, false, []string{"16550", "pty", "run", "usb", "adapter", "yama", "network"}},
+	{kernel.Generic, true, []string{"systemd"}},
+	{kernel.Cloud, false, []string{"plain", "nousb"}},
 }
 
 // Every suite, on its kernel: each check is a subtest. The table of differences is that of the documentation, or becomes it.
@@ -40,10 +42,14 @@ func TestVM(t *testing.T) {
 	defer cancel()
 	var results []conformance.Result
 	for _, m := range machines {
-		t.Run(string(m.kernel), func(t *testing.T) {
+		name := string(m.kernel)
+		if m.system {
+			name += "-systemd"
+		}
+		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			console := &vm.Tail{Limit: 16 << 10}
-			job := vm.Job{Kernel: m.kernel, Suites: m.suites, Vcomd: os.Getenv("VCOMD_VM_BINARY"), Console: console, Progress: func(what string) {
+			job := vm.Job{Kernel: m.kernel, System: m.system, Suites: m.suites, Vcomd: os.Getenv("VCOMD_VM_BINARY"), Console: console, Progress: func(what string) {
 				t.Logf("%v: %s", time.Since(begin).Round(time.Second/10), what)
 			}}
 			err := job.Run(ctx, t.TempDir(), func(r report.Record) {
