@@ -30,6 +30,7 @@
 //	adapter               --tty usb: many at once and in a row, kill -9, loss of the connection, 16 MiB
 //	yama                  vcomd run under ptrace_scope 0, 1 and 2, root's and an ordinary user's
 //	network               loss, reordering, delay and a cut, by the kernel's netem
+//	speed                 figures of the 16550, the pseudo-terminal and the tty of the kernel's, side by side
 //	plain, nousb          any kernel; one without USB
 //
 // # Adding

@@ -28,7 +28,7 @@ var machines = []struct {
 	system bool // with Debian's udev and systemd
 	suites []string
 }{
-	{kernel.Generic, false, []string{"16550", "pty", "run", "usb", "adapter", "yama", "network"}},
+	{kernel.Generic, false, []string{"16550", "pty", "run", "usb", "adapter", "yama", "network", "speed"}},
 	{kernel.Generic, true, []string{"systemd"}},
 	{kernel.Cloud, false, []string{"plain", "nousb"}},
 }

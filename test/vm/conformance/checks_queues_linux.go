@@ -199,7 +199,15 @@ func errorChecks() []check {
 			return nil
 		}})
 	}
-	return all
+	return append(all, check{"an overrun leaves raw data alone", func(p *port) error {
+		if err := p.damage(comport.LineOverrunError); err != nil {
+			return err
+		}
+		if got, err := p.read(1); string(got) != "x" {
+			return errors.Join(fmt.Errorf("it reads as %q", got), unlessShort(err))
+		}
+		return nil
+	}})
 }
 
 // unlessShort drops the error of too few bytes.

@@ -23,12 +23,14 @@ var gaps = map[Kind]map[string]string{
 		because("a break is nothing on a pseudo-terminal",
 			"tcsendbreak takes a quarter of a second", "TCSBRKP takes its tenths of a second", "a break arrives, and its end"),
 		because("the kernel never asks the master of a pseudo-terminal", "tcdrain takes as long as the line"),
+		because("the server is not asked for line errors", "an overrun leaves raw data alone"),
 		noMarks,
 	),
 	Wrapped: noMarks,
 	USB: join(
 		because("ftdi_sio has no 5 and 6 data bits", "5 and 6 data bits are read back", "6N1 arrives", "5N1 arrives"),
 		because("ftdi_sio counts both edges", "TIOCGICOUNT counts RI"),
+		because("ftdi_sio tells of it with a NUL, which a raw tty takes for data", "an overrun leaves raw data alone"),
 	),
 }
 

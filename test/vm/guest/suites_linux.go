@@ -9,6 +9,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/suite/conform"
 	"github.com/vcomd/vcomd/test/vm/suite/network"
 	"github.com/vcomd/vcomd/test/vm/suite/plain"
+	"github.com/vcomd/vcomd/test/vm/suite/speed"
 	"github.com/vcomd/vcomd/test/vm/suite/systemd"
 	"github.com/vcomd/vcomd/test/vm/suite/yama"
 )
@@ -26,6 +27,7 @@ var suites = map[string]func(ctx context.Context, out *report.Writer) error{
 	"nousb":   plain.NoUSB,
 	"yama":    yama.Run,
 	"network": network.Run,
+	"speed":   speed.Run,
 	"systemd": systemd.Run,
 }
 
