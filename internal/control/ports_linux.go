@@ -24,6 +24,9 @@ type Controlled interface {
 
 var _ Controlled = (*port.Port)(nil)
 
+// ErrMissing is what a Controlled answers for a port that could not be made.
+var ErrMissing = errors.New("the port is not there; vcomd status says why")
+
 // maxError bounds a text for people, in bytes: a server may have a part in it.
 const maxError = 1024
 
@@ -127,6 +130,9 @@ func (s *Server) apply(ctx context.Context, name string, o Operation, a action) 
 			return
 		case errors.Is(plain, port.ErrNotConnected):
 			state = StateStored
+		case errors.Is(plain, ErrMissing):
+			err = &Error{CodeFailed, Escape(o.String()) + ": " + ErrMissing.Error()}
+			return
 		case errors.Is(plain, port.ErrTelnet) && (a.breakFor != 0 || a.breakOn != 0):
 		case plain != nil:
 			err = cannot(o, plain)

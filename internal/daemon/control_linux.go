@@ -12,7 +12,11 @@ import (
 // directory and permissions of the first port.
 func newControl(cfg Config, post func(func())) *control.Server {
 	c := control.Config{Post: post, Changed: logChanges(cfg.Log)}
-	if len(cfg.Ports) > 0 {
+	switch {
+	case cfg.Service.Socket.Name != "":
+		c.Socket = cfg.Service.Socket
+		c.Socket.Name = control.SocketName(c.Socket.Name)
+	case len(cfg.Ports) > 0:
 		first := cfg.Ports[0]
 		c.Socket = socket.Socket{RunDir: first.RunDir, Name: control.SocketName(first.Name), UID: first.UID, GID: first.GID, Mode: first.Mode}
 	}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/vcomd/vcomd/internal/control"
 	"github.com/vcomd/vcomd/internal/evloop"
+	"github.com/vcomd/vcomd/internal/handover"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/pty"
 )
 
@@ -25,6 +27,29 @@ type Config struct {
 	Trace io.Writer
 	// Ready is called when all ports are there and their sockets answer.
 	Ready func()
+
+	// Service makes this a daemon of many ports that come and go; zero: it is one in the
+	// foreground, which ends when a port cannot be served.
+	Service Service
+}
+
+// Service is what a daemon of many ports needs besides them.
+type Service struct {
+	// Socket is the control socket; its Name says that this is a Service.
+	Socket socket.Socket
+	// Load reads the configuration anew, when something comes from Reloads. It is called
+	// in a goroutine of its own.
+	Load    func() ([]port.Config, error)
+	Reloads <-chan struct{}
+	// Resume are ports that another process has left. Those that no port of the
+	// configuration goes on with are closed.
+	Resume []handover.Port
+	// Restarts asks for the ports to be handed over; so does the end of the context, if
+	// Kept says so. HandOver is then given them, at the end of Run, and has their
+	// descriptors.
+	Restarts <-chan struct{}
+	Kept     func() bool
+	HandOver func([]handover.Port) error
 }
 
 // daemon is a running vcomd. Its methods are for the loop's thread, or for before the
@@ -46,6 +71,11 @@ type daemon struct {
 
 	fail    context.CancelFunc // ends the daemon, because of failure
 	failure error
+
+	resume   map[string]handover.Port // by name: not gone on with yet
+	missing  map[string]*missing      // by name: ports that could not be opened
+	reload   reload
+	handOver bool // the ports are handed over at the end
 }
 
 // Run serves the ports until ctx ends, and then returns nil; an error means that
@@ -73,7 +103,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 
 	// The simulators end with the ports, also when one could not be set up.
 	simsCtx, endSims := context.WithCancel(context.WithoutCancel(ctx))
-	d := &daemon{cfg: cfg, loop: loop, watcher: watcher, ctl: newControl(cfg, loop.Post), sims: newSimulators(simsCtx)}
+	d := &daemon{
+		cfg: cfg, loop: loop, watcher: watcher, ctl: newControl(cfg, loop.Post), sims: newSimulators(simsCtx),
+		resume: make(map[string]handover.Port), missing: make(map[string]*missing),
+	}
+	for _, left := range cfg.Service.Resume {
+		d.resume[left.Name] = left
+	}
 	defer d.sims.wait()
 	defer endSims()
 	d.serving, d.fail = context.WithCancel(ctx)
@@ -83,18 +119,43 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		d.fail()
 		return err
 	}
-	return errors.Join(d.run(), d.failure)
+	err = errors.Join(d.run(), d.failure)
+	if d.handOver && err == nil {
+		left := d.save()
+		_ = d.closeAll() // the sockets, which the next one makes anew
+		return d.cfg.Service.HandOver(left)
+	}
+	return err
 }
 
 // start makes what the configuration has.
 func (d *daemon) start() error {
+	if d.service() {
+		if err := d.listenControl(); err != nil {
+			return errors.Join(err, d.closeResume())
+		}
+	}
 	for _, pc := range d.cfg.Ports {
-		if err := d.add(pc); err != nil {
+		if err := d.addOrMiss(pc); err != nil {
 			return err
 		}
 	}
 	d.whenReady(d.cfg.Ready)
-	return nil
+	return d.closeResume()
+}
+
+// service reports whether ports come and go.
+func (d *daemon) service() bool { return d.cfg.Service.Socket.Name != "" }
+
+// closeResume closes what was left by another process and nobody wants.
+func (d *daemon) closeResume() error {
+	var err error
+	for name, left := range d.resume {
+		d.cfg.Log.Info().Str("port", name).Str("event", "not-configured").Msg("the vcomd before this one had this port; it is not configured any more")
+		err = errors.Join(err, left.Handles.Close())
+	}
+	clear(d.resume)
+	return err
 }
 
 // listenControl makes the control socket, with the first port.
@@ -124,10 +185,18 @@ func (d *daemon) whenReady(done func()) {
 	one()
 }
 
-// failed ends the daemon: a port cannot be served any longer.
-func (d *daemon) failed(err error) {
-	d.failure = errors.Join(d.failure, err)
-	d.fail()
+// failed is for a port that cannot be served any longer.
+func (d *daemon) failed(s *served, err error) {
+	if !d.service() {
+		d.failure = errors.Join(d.failure, err)
+		d.fail()
+		return
+	}
+	d.loop.Post(func() { // not under the port's feet
+		if d.serving.Err() == nil && slices.Contains(d.ports, s) && s.end != nil {
+			d.remove(s, func() { d.miss(s.cfg, err) })
+		}
+	})
 }
 
 // run runs the loop, and what answers at the sockets beside it, until the daemon's
@@ -136,6 +205,7 @@ func (d *daemon) run() error {
 	running, stop := context.WithCancel(context.WithoutCancel(d.serving))
 	defer stop()
 	d.running = true
+	d.listenToSignals(running)
 	if d.control != nil {
 		d.servers.Go(func() {
 			d.serve(func() error { return d.ctl.Serve(d.serving, d.control) })
@@ -146,7 +216,14 @@ func (d *daemon) run() error {
 	}
 	cancel := context.AfterFunc(d.serving, func() {
 		d.servers.Wait() // they end on the loop
-		d.loop.Post(func() { d.drain(stop) })
+		kept := d.cfg.Service.Kept != nil && d.cfg.Service.Kept()
+		d.loop.Post(func() {
+			if d.handOver = d.handOver || kept; d.handOver {
+				stop()
+				return
+			}
+			d.drain(stop)
+		})
 	})
 	defer cancel()
 	return d.loop.Run(running)
@@ -174,6 +251,7 @@ func (d *daemon) closeAll() (err error) {
 	d.ports = nil
 	if d.control != nil {
 		_ = d.control.Close() // what has answered there has, unless it never began
+		d.control = nil
 	}
 	return err
 }

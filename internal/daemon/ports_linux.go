@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -20,6 +21,7 @@ type served struct {
 	events      held
 	supervisors *runlink.Server
 	listener    net.Listener // for supervisors
+	resumed     bool         // it goes on where another was
 	// end ends what answers there, and ended is closed when it has.
 	end   context.CancelFunc
 	ended chan struct{}
@@ -49,11 +51,39 @@ func (d *daemon) add(pc port.Config) error {
 	return nil
 }
 
+// addOrMiss is add for a daemon that goes on without a port that cannot be served.
+func (d *daemon) addOrMiss(pc port.Config) error {
+	err := d.add(pc)
+	if err == nil || !d.service() {
+		return err
+	}
+	d.miss(pc, err)
+	return nil
+}
+
+// remove ends a port, and calls done when it is gone.
+func (d *daemon) remove(s *served, done func()) {
+	d.ctl.Remove(s.cfg.Name)
+	s.end()
+	d.servers.Go(func() {
+		<-s.ended // on the loop
+		d.loop.Post(func() {
+			s.port.Drain(func() {
+				d.ports = slices.DeleteFunc(d.ports, func(other *served) bool { return other == s })
+				if err := d.close(s); err != nil {
+					d.cfg.Log.Warn().Err(err).Str("port", s.cfg.Name).Str("event", "end-failed").Msg("not all of the port could be taken back")
+				}
+				done()
+			})
+		})
+	})
+}
+
 // open makes a port. It is not started, and its events are held back.
 func (d *daemon) open(pc port.Config) (s *served, err error) {
 	s = &served{events: held{sink: logEvents(d.cfg.Log, pc)}}
 	pc.Events = s.events.event
-	pc.Failed = d.failed
+	pc.Failed = func(err error) { d.failed(s, err) }
 	if d.cfg.Trace != nil {
 		pc.Trace = traceTo(d.cfg.Trace, pc.Name)
 	}
@@ -68,7 +98,17 @@ func (d *daemon) open(pc port.Config) (s *served, err error) {
 		}
 	}
 	s.cfg = pc
-	if s.port, err = port.Open(pc, d.loop, d.watcher); err != nil {
+	if left, ok := d.resume[pc.Name]; ok {
+		delete(d.resume, pc.Name)
+		s.resumed = true
+		if left.Fingerprint != pc.Fingerprint {
+			left.State.Disconnect(&left.Handles)
+		}
+		s.port, err = port.Resume(pc, d.loop, d.watcher, left.State, left.Handles)
+	} else {
+		s.port, err = port.Open(pc, d.loop, d.watcher)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.supervisors = runlink.NewServer(s.port, d.loop.Post, pc.OnLoss == port.OnLossHangup, logSupervisors(d.cfg.Log, pc, runSocket(pc)))

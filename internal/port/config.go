@@ -131,6 +131,8 @@ type Config struct {
 	USB *vhci.Host
 	Policy
 	Signature string // what a server is told that asks who this is
+	// Fingerprint is the same for two configurations if one may stand for the other.
+	Fingerprint string
 
 	// Dialer connects to Remote.
 	Dialer rfc2217client.Dialer

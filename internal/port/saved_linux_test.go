@@ -75,7 +75,7 @@ func (r *rig) handOn() {
 // Under traffic both ways, a port is handed on again and again: not a byte is lost or
 // doubled, the program keeps its descriptor and the server its connection.
 func TestPortHandedOnUnderTraffic(t *testing.T) {
-	const size = 4 << 20
+	const size = 16 << 20
 	r := newTCPRig(t, rfc2217test.NewEcho(), func(c *Config) { c.Settle = time.Second })
 	f := r.program()
 	r.await(KindConnected)

@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+
+	"github.com/vcomd/vcomd/internal/handover"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client"
+)
+
+// reload is the state of a change of configuration.
+type reload struct {
+	busy bool
+	next []port.Config // asked for meanwhile
+	more bool          // next is to be done
+}
+
+// listenToSignals does what Service's channels ask for, while the loop runs.
+func (d *daemon) listenToSignals(ctx context.Context) {
+	s := &d.cfg.Service
+	if s.Reloads == nil && s.Restarts == nil {
+		return
+	}
+	d.servers.Go(func() {
+		for {
+			select {
+			case <-d.serving.Done():
+				return
+			case <-ctx.Done():
+				return
+			case <-s.Reloads:
+				d.load()
+			case <-s.Restarts:
+				d.cfg.Log.Info().Str("event", "restart").Msg("handing the ports over")
+				d.loop.Post(func() {
+					d.handOver = true
+					d.fail()
+				})
+				return
+			}
+		}
+	})
+}
+
+// load reads the configuration, beside the loop.
+func (d *daemon) load() {
+	next, err := d.cfg.Service.Load()
+	if err != nil {
+		d.cfg.Log.Error().Err(err).Str("event", "not-reloaded").Msg("the configuration is as it was: the new one cannot be used")
+		return
+	}
+	d.loop.Post(func() { d.apply(next) })
+}
+
+// apply makes the ports those of a configuration. What has not changed is not touched;
+// what has keeps its programs. It ends a port before one is made that may have its
+// names.
+func (d *daemon) apply(next []port.Config) {
+	if d.serving.Err() != nil {
+		return // it ends
+	}
+	if d.reload.busy {
+		d.reload.next, d.reload.more = next, true
+		return
+	}
+	d.reload.busy = true
+	var added, changed, kept int
+	wanted := make(map[string]port.Config, len(next))
+	for _, pc := range next {
+		wanted[pc.Name] = pc
+	}
+	for _, m := range d.missing {
+		d.forget(m)
+	}
+	var change, gone []*served
+	for _, s := range d.ports {
+		switch pc, ok := wanted[s.cfg.Name]; {
+		case !ok:
+			gone = append(gone, s)
+		case pc.Fingerprint != s.cfg.Fingerprint:
+			change = append(change, s)
+		default:
+			kept++
+			delete(wanted, s.cfg.Name)
+		}
+	}
+	left := len(gone) + 1
+	done := func() {
+		if left--; left > 0 {
+			return
+		}
+		for _, s := range change {
+			d.replace(s, wanted[s.cfg.Name])
+			changed++
+		}
+		for _, pc := range next {
+			if _, is := wanted[pc.Name]; is {
+				_ = d.addOrMiss(pc) // a Service misses it
+				added++
+			}
+		}
+		d.cfg.Log.Info().Str("event", "reloaded").Int("added", added-changed).Int("changed", changed).Int("removed", len(gone)).Int("kept", kept).
+			Msg("the configuration was read again")
+		d.reload.busy = false
+		if d.reload.more {
+			d.reload.more = false
+			d.apply(d.reload.next)
+		}
+	}
+	for _, s := range gone {
+		d.remove(s, done)
+	}
+	done()
+}
+
+// replace ends a port, and leaves what its programs have for the next of its name.
+func (d *daemon) replace(s *served, by port.Config) {
+	d.ctl.Remove(s.cfg.Name)
+	s.end()
+	d.ports = slices.DeleteFunc(d.ports, func(other *served) bool { return other == s })
+	if left, ok := d.saveOne(s); ok {
+		if sameConnection(&s.cfg, &by) {
+			left.Fingerprint = by.Fingerprint // nothing has changed that matters to it
+		}
+		d.resume[s.cfg.Name] = left
+		return
+	}
+	_ = d.close(s)
+}
+
+// sameConnection reports whether a connection that one configuration has made is what
+// another would make.
+func sameConnection(a, b *port.Config) bool {
+	proxy := func(c *port.Config) rfc2217client.Proxy {
+		if c.Dialer.Proxy == nil {
+			return rfc2217client.Proxy{}
+		}
+		return *c.Dialer.Proxy
+	}
+	return a.Remote == b.Remote && a.Dialer.Bind == b.Dialer.Bind && proxy(a) == proxy(b)
+}
+
+// save ends all ports and returns them, for another process.
+func (d *daemon) save() []handover.Port {
+	var all []handover.Port
+	for _, s := range d.ports {
+		if left, ok := d.saveOne(s); ok {
+			all = append(all, left)
+			continue
+		}
+		_ = d.close(s) // it logs what went with it
+	}
+	d.ports = nil
+	return all
+}
+
+// saveOne ends a port that can be saved.
+func (d *daemon) saveOne(s *served) (handover.Port, bool) {
+	state, handles, ok := s.port.Save()
+	if !ok {
+		return handover.Port{}, false
+	}
+	_ = s.listener.Close()
+	return handover.Port{Name: s.cfg.Name, Fingerprint: s.cfg.Fingerprint, State: state, Handles: handles}, true
+}
