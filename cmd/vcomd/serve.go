@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/vcomd/vcomd/internal/config"
@@ -87,24 +88,45 @@ func (s *serveFlags) serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	l.note(log)
+	cfg := daemon.Config{Ports: l.configs(), Log: log}
+	cfg.Service.Socket = controlSocket(l.name, l.file.RunDir, cfg.Ports)
+	if l.file.Trace != "" {
+		f, created, err := openTrace(l.file.Trace)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if created {
+				removeEmpty(f)
+			}
+			_ = f.Close()
+		}()
+		cfg.Trace = f
+	}
+	return (&service{log: log}).run(c.Context, cfg, func() ([]port.Config, error) {
+		l, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		l.note(log)
+		return l.configs(), nil
+	})
+}
+
+// configs returns the ports' configurations.
+func (l *loaded) configs() []port.Config {
+	all := make([]port.Config, 0, len(l.ports))
+	for _, p := range l.ports {
+		p.Config.Fingerprint = p.Fingerprint
+		all = append(all, p.Config)
+	}
+	return all
+}
+
+// note says what is odd about the configuration, and no error.
+func (l *loaded) note(log zerolog.Logger) {
 	for _, note := range l.file.Notes {
 		log.Warn().Str("event", "configuration").Msg(note)
 	}
-	cfg := daemon.Config{Ports: make([]port.Config, 0, len(l.ports)), Log: log}
-	for _, p := range l.ports {
-		cfg.Ports = append(cfg.Ports, p.Config)
-	}
-	if l.file.Trace == "" {
-		return daemon.Run(c.Context, cfg)
-	}
-	f, created, err := openTrace(l.file.Trace)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	cfg.Trace = f
-	if err = daemon.Run(c.Context, cfg); err != nil && created {
-		removeEmpty(f)
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -50,6 +51,10 @@ type Service struct {
 	Restarts <-chan struct{}
 	Kept     func() bool
 	HandOver func([]handover.Port) error
+	// Alive is called so often that no more than Watchdog passes in between, as long as
+	// the ports are served; 0: never.
+	Watchdog time.Duration
+	Alive    func()
 }
 
 // daemon is a running vcomd. Its methods are for the loop's thread, or for before the
@@ -206,6 +211,7 @@ func (d *daemon) run() error {
 	defer stop()
 	d.running = true
 	d.listenToSignals(running)
+	d.watchdog()
 	if d.control != nil {
 		d.servers.Go(func() {
 			d.serve(func() error { return d.ctl.Serve(d.serving, d.control) })
@@ -227,6 +233,15 @@ func (d *daemon) run() error {
 	})
 	defer cancel()
 	return d.loop.Run(running)
+}
+
+// watchdog says again and again that the loop runs.
+func (d *daemon) watchdog() {
+	const often = 3 // within the time
+	if every := d.cfg.Service.Watchdog / often; every > 0 {
+		d.cfg.Service.Alive()
+		d.loop.AfterFunc(every, d.watchdog)
+	}
 }
 
 // drain calls done when no port has output in flight.

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	serving "github.com/vcomd/vcomd/internal/daemon"
+	"github.com/vcomd/vcomd/internal/handover"
+	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
+)
+
+// service is a vcomd serve as what has started it sees it.
+type service struct {
+	log     zerolog.Logger
+	program string // to execute for a restart
+	kept    bool   // the service manager is about to start another
+	left    []handover.Port
+}
+
+// run serves until the context ends, and goes on when the program could not be executed
+// that was to take over.
+func (s *service) run(ctx context.Context, cfg serving.Config, load func() ([]port.Config, error)) error {
+	left, err := handover.Take()
+	if err != nil {
+		s.log.Warn().Err(err).Str("event", "not-resumed").Msg("what the vcomd before this one has left is of no use; all ports begin afresh")
+	}
+	if s.program, err = os.Executable(); err != nil {
+		return err
+	}
+	reloads, stopReloads := signals(unix.SIGHUP)
+	defer stopReloads()
+	restarts, stopRestarts := signals(unix.SIGUSR2)
+	defer stopRestarts()
+	cfg.Ready = func() { s.tell(daemon.SdNotifyReady) }
+	cfg.Service.Load = func() ([]port.Config, error) {
+		s.tell(daemon.SdNotifyReloading)
+		defer s.tell(daemon.SdNotifyReady)
+		return load()
+	}
+	cfg.Service.Reloads, cfg.Service.Restarts, cfg.Service.Kept, cfg.Service.HandOver = reloads, restarts, s.isKept, s.handOver
+	if every, err := daemon.SdWatchdogEnabled(false); err == nil {
+		cfg.Service.Watchdog, cfg.Service.Alive = every, func() { s.tell(daemon.SdNotifyWatchdog) }
+	}
+	for {
+		cfg.Service.Resume, s.left = left, nil
+		err := serving.Run(ctx, cfg)
+		if s.left == nil {
+			return err
+		}
+		left = s.left
+		if cfg.Ports, err = load(); err != nil {
+			return errors.Join(err, handover.Close(left))
+		}
+	}
+}
+
+// signals makes a channel of a signal.
+func signals(of os.Signal) (got <-chan struct{}, stop func()) {
+	in, out, end := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(in, of)
+	go func() {
+		for {
+			select {
+			case <-in:
+			case <-end:
+				return
+			}
+			select {
+			case out <- struct{}{}:
+			case <-end:
+				return
+			}
+		}
+	}()
+	return out, func() { signal.Stop(in); close(end) }
+}
+
+// tell tells the service manager something, if there is one.
+func (s *service) tell(what string) {
+	if _, err := daemon.SdNotify(false, what); err != nil {
+		s.log.Warn().Err(err).Str("event", "notify-failed").Msg("the service manager cannot be told how this vcomd does")
+	}
+}
+
+// isKept reports whether the service manager starts another vcomd after this one, and
+// keeps the ports meanwhile.
+func (s *service) isKept() bool {
+	s.tell(daemon.SdNotifyStopping)
+	s.kept = os.Getenv("NOTIFY_SOCKET") != "" && restarting()
+	return s.kept
+}
+
+// handOver leaves the ports to the next vcomd.
+func (s *service) handOver(ports []handover.Port) error {
+	if s.kept {
+		return errors.Join(handover.Store(ports), handover.Close(ports))
+	}
+	err := handover.Exec(s.program, os.Args, os.Environ(), ports)
+	s.log.Error().Err(err).Str("event", "restart-failed").Msg("the program could not be executed anew; this one goes on")
+	s.left = ports
+	return nil
+}
+
+// restarting asks the service manager whether this unit is being restarted: the signal
+// is the same as for its end.
+func restarting() bool {
+	cgroup, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return false
+	}
+	unit := unitOf(string(cgroup))
+	if unit == "" {
+		return false
+	}
+	const patience = 3 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "systemctl", "list-jobs", "--no-legend", "--no-pager", "--plain", "--full").Output()
+	return err == nil && hasRestartJob(string(out), unit)
+}
+
+// unitOf returns the service that a process belongs to, by /proc/PID/cgroup.
+func unitOf(cgroup string) string {
+	for line := range strings.Lines(cgroup) {
+		for dir := strings.TrimSpace(line); dir != "." && dir != "/" && dir != ""; dir = path.Dir(dir) {
+			if unit := path.Base(dir); strings.HasSuffix(unit, ".service") {
+				return unit
+			}
+		}
+	}
+	return ""
+}
+
+// hasRestartJob finds a unit's job in the list of all.
+func hasRestartJob(list, unit string) bool {
+	for line := range strings.Lines(list) {
+		f := strings.Fields(line)
+		if slices.Contains(f, unit) && (slices.Contains(f, "restart") || slices.Contains(f, "try-restart")) {
+			return true
+		}
+	}
+	return false
+}
+
+// controlSocket is that of a vcomd serve: for those who may use its first port's tty.
+func controlSocket(name, runDir string, ports []port.Config) socket.Socket {
+	s := socket.Socket{RunDir: runDir, Name: name, UID: -1, GID: -1, Mode: 0o600}
+	if len(ports) > 0 {
+		s.UID, s.GID, s.Mode = ports[0].UID, ports[0].GID, ports[0].Mode
+	}
+	return s
+}
