@@ -33,7 +33,14 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
 	args, err := normalise(app, argv)
 	if err == nil {
-		err = checkSwitches(app)
+		flags := app.Flags
+		if len(args) > 1 {
+			if command := findCommand(app, args[1]); command != nil {
+				// The variables of flags that a command does not have say nothing to it.
+				flags, app.Flags = command.Flags, nil
+			}
+		}
+		err = checkSwitches(flags)
 	}
 	if err == nil {
 		err = app.RunContext(ctx, args)
@@ -62,8 +69,8 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 
 // checkSwitches finds variables that stand for a flag without a value and are
 // neither true nor false, which cli tells in words of its own.
-func checkSwitches(app *cli.App) error {
-	for _, f := range app.Flags {
+func checkSwitches(flags []cli.Flag) error {
+	for _, f := range flags {
 		b, ok := f.(*cli.BoolFlag)
 		if !ok {
 			continue

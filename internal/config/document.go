@@ -69,6 +69,7 @@ type reader struct {
 	table  *table
 	doc    document
 	wrong  func(position, *Error)
+	errors int
 }
 
 // byteOrderMark is what some editors put before the text.
@@ -132,6 +133,10 @@ func (r *reader) read() bool {
 	if strings.HasPrefix(strings.TrimLeft(r.line(line), " \t"), "[") {
 		r.doc.lost = true
 	}
+	if r.errors++; r.errors >= maxErrors {
+		r.doc.lost = true
+		return false // each costs a search, perhaps to the end
+	}
 	for line++; line < len(r.lines); line++ {
 		if text := strings.TrimLeft(r.line(line), " \t"); strings.HasPrefix(text, "[") {
 			r.base = r.lines[line]
@@ -189,6 +194,10 @@ func (r *reader) index(offset int) int {
 
 func (r *reader) position(offset int) position {
 	line := r.index(offset)
+	// The parser may point at the last byte of a character.
+	for offset > r.lines[line] && offset < len(r.text) && !utf8.RuneStart(r.text[offset]) {
+		offset--
+	}
 	return position{line + 1, utf8.RuneCount(r.text[r.lines[line]:offset]) + 1}
 }
 

@@ -16,6 +16,28 @@ const (
 	KindPath               // a path
 )
 
+// String says how a value is written, for the documentation.
+func (k Kind) String() string {
+	switch k {
+	case KindText:
+		return "text"
+	case KindTime:
+		return "time"
+	case KindNumber:
+		return "number or text"
+	case KindOctal:
+		return "octal"
+	case KindSwitch:
+		return "switch"
+	case KindPaths:
+		return "path or array of them"
+	case KindPath:
+		return "path"
+	default:
+		return "?"
+	}
+}
+
 // Place says which tables of a configuration file a key may stand in.
 type Place uint8
 

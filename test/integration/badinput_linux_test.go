@@ -278,7 +278,7 @@ func TestUserErrorsCoverEveryFlag(t *testing.T) {
 		fewest  int    // flags
 		within  string // the text that an entry begins with
 	}{
-		{nil, 10, ""}, {[]string{"check"}, 3, "vcomd check "}, {[]string{"udev"}, 6, "vcomd udev "},
+		{nil, 10, ""}, {[]string{"serve"}, 4, "vcomd serve "}, {[]string{"check"}, 4, "vcomd check "}, {[]string{"udev"}, 6, "vcomd udev "},
 	} {
 		help, code := run(t, binary, append(c.command, "--help")...)
 		if code != 0 {
