@@ -60,8 +60,9 @@ func TestDocumentationHasEveryKey(t *testing.T) {
 		t.Fatal("there is no section about it")
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
-	var got, want []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `.*$").FindAllString(section, -1) {
+	rows := regexp.MustCompile("(?m)^\\| `.*$").FindAllString(section, -1)
+	got, want := make([]string, 0, len(rows)), make([]string, 0, len(rows))
+	for _, row := range rows {
 		cells := strings.Split(strings.TrimSuffix(row, " |"), " | ")
 		got = append(got, strings.Join(cells[:3], " | "))
 	}
@@ -73,7 +74,7 @@ func TestDocumentationHasEveryKey(t *testing.T) {
 		case k.Kind == config.KindSwitch:
 			without = "`false`"
 		}
-		want = append(want, fmt.Sprintf("| `%s` | %v | %s", k.Name, k.Kind, without))
+		want = append(want, "| `"+k.Name+"` | "+k.Kind.String()+" | "+without)
 	}
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
@@ -105,7 +106,7 @@ func TestExampleConfiguration(t *testing.T) {
 	if l, err = config.Load(path); err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	names := make([]string, 0, len(l.Ports))
 	for _, p := range l.Ports {
 		names = append(names, p.Config.Name)
 	}

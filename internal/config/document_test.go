@@ -154,7 +154,7 @@ func FuzzReadDocument(f *testing.F) {
 		doc := readDocument(text, func(at position, e *Error) {
 			errors++
 			check(at)
-			if strings.ContainsAny(e.Error(), "\x00\x1b\n") && !strings.ContainsAny(e.Setting, "\x00\x1b") {
+			if strings.ContainsAny(e.Error(), "\x00\x1b\n\u009b\u202e") {
 				t.Fatalf("%q: a control character in %q", text, e)
 			}
 		})

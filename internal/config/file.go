@@ -84,7 +84,7 @@ type Options struct {
 	RunDir string // wins over the file's; empty: it does not
 }
 
-// Load reads a configuration file and what it includes. The error is a *FileErrors
+// Load reads a configuration file and what it includes. The error is a *LoadError
 // with all that is wrong, or an *Error if there is no such file. Paths in a file
 // are relative to its directory.
 func Load(path string) (*Loaded, error) { return Options{}.Load(path) }

@@ -130,7 +130,7 @@ tls-insecure = false
 func TestStart(t *testing.T) {
 	l := load(t, "vcomd.toml", "[defaults]\nstart = \"unit\"\n[[port]]\nremote = \"a\"\nname = \"a\"\n[[port]]\nremote = \"b\"\nname = \"b\"\nstart = \"boot\"\n"+
 		"[[port]]\nremote = \"c\"\nname = \"c\"\nstart = \"\"\n")
-	var boot []string
+	boot := make([]string, 0, len(l.Ports))
 	for _, p := range l.Boot() {
 		boot = append(boot, p.Config.Name)
 	}
@@ -154,7 +154,9 @@ func TestStart(t *testing.T) {
 
 func TestInclude(t *testing.T) {
 	t.Run("in order, each once, a directory's name being no pattern", func(t *testing.T) {
-		port := func(name string) string { return fmt.Sprintf("[[port]]\nremote = %q\nname = %[1]q\nlink = \"link-%[1]s\"\n", name) }
+		port := func(name string) string {
+			return fmt.Sprintf("[[port]]\nremote = %q\nname = %[1]q\nlink = \"link-%[1]s\"\n", name)
+		}
 		main := writeFiles(t, "[a]*?/vcomd.toml", "include = [\"d/*.toml\", \"d/b.toml\", \"one.toml\"]\n[defaults]\npace = true\n"+port("main"),
 			"[a]*?/d/b.toml", port("b"), "[a]*?/d/a.toml", port("a"), "[a]*?/d/c.toml.orig", "nonsense", "[a]*?/one.toml", port("one"))
 		l, err := Load(main)
@@ -165,7 +167,7 @@ func TestInclude(t *testing.T) {
 		if want := []string{main, dir + "/d/a.toml", dir + "/d/b.toml", dir + "/one.toml"}; !slices.Equal(l.Files, want) {
 			t.Errorf("files %q, want %q", l.Files, want)
 		}
-		var names []string
+		names := make([]string, 0, len(l.Ports))
 		for _, p := range l.Ports {
 			names = append(names, p.Config.Name)
 			if !p.Config.Pace {
@@ -188,10 +190,10 @@ func TestInclude(t *testing.T) {
 }
 
 // Errors can be taken apart.
-func TestFileErrors(t *testing.T) {
+func TestLoadError(t *testing.T) {
 	path := writeFiles(t, "vcomd.toml", "[[port]]\nremote = \"host\"\nlink = \"ä\"  \nretry = \"soon\"\nnonsense = 1\n")
 	_, err := Load(path)
-	all, ok := errors.AsType[*FileErrors](err)
+	all, ok := errors.AsType[*LoadError](err)
 	if !ok || len(all.All) != 2 || all.More != 0 {
 		t.Fatalf("error %v", err)
 	}
@@ -208,7 +210,7 @@ func TestFileErrors(t *testing.T) {
 	}
 	// Columns count characters.
 	_, err = Load(writeFiles(t, "vcomd.toml", "[[port]]\nremote = \"host\"\nlink = [\"/dev/ä\", 7]\n"))
-	if all, ok := errors.AsType[*FileErrors](err); !ok || all.All[0].Column != 19 {
+	if all, ok := errors.AsType[*LoadError](err); !ok || all.All[0].Column != 19 {
 		t.Errorf("behind an umlaut: %v", err)
 	}
 	// The environment's proxy is no file's fault, and told once.
@@ -272,7 +274,7 @@ func portWith(key, value, with string) string {
 
 // Each key changes the fingerprint, and what its default is does not.
 func TestFingerprint(t *testing.T) {
-	print := func(nameText ...string) string {
+	printOf := func(nameText ...string) string {
 		t.Helper()
 		l := load(t, nameText...)
 		return l.Ports[0].Fingerprint
@@ -281,7 +283,7 @@ func TestFingerprint(t *testing.T) {
 	of := func(text string) string {
 		t.Helper()
 		files[1] = text
-		return print(files...)
+		return printOf(files...)
 	}
 	for _, k := range Keys() {
 		if k.Place == PlaceInstance || k.Name == "start" {
@@ -461,7 +463,7 @@ func TestManyPorts(t *testing.T) {
 	// As many that are wrong.
 	path = writeFiles(t, "vcomd.toml", strings.Repeat("[[port]]\nremote = \"host\"\nretry = \"soon\"\nlink = \"/dev/x\"\n", 1000))
 	_, err = Load(path)
-	if all, ok := errors.AsType[*FileErrors](err); !ok || len(all.All) != 20 || all.More < 1900 {
+	if all, ok := errors.AsType[*LoadError](err); !ok || len(all.All) != 20 || all.More < 1900 {
 		t.Errorf("%v", err)
 	}
 }
@@ -478,6 +480,22 @@ func BenchmarkLoad1000(b *testing.B) {
 	for b.Loop() {
 		if _, err := Load(path); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A password stays out of messages, however wrong its place is, and so does what a
+// terminal would obey.
+func TestErrorsKeepSecrets(t *testing.T) {
+	for _, line := range []string{
+		`proxy = "http://me:secret@proxy"`, `proxy = socks5://me:secret@proxy`, `proxy = ["socks5://me:secret@proxy"]`, `proxy = 'socks5://me:secret@proxy/x'`,
+		"proxy = true", "remote = \"\\u001b[31m secret\"", "\"\\u001b]0;\" = 1", "line = \x1b[31m", "\x1b[31m = 1",
+	} {
+		_, err := Load(writeFiles(t, "vcomd.toml", "[[port]]\n"+line+"\n"))
+		if err == nil {
+			t.Errorf("%q is taken", line)
+		} else if strings.Contains(err.Error(), "me:secret") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%q: %v", line, err)
 		}
 	}
 }

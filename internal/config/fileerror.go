@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxErrors bounds what is told of one configuration.
@@ -22,22 +24,30 @@ func (e *FileError) Error() string {
 	if e.Err.Setting == "" {
 		text = e.Err.Found + "; " + e.Err.Hint
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, text)
+	return fmt.Sprintf("%s:%d:%d: %s", printable(e.File), e.Line, e.Column, text)
+}
+
+// printable is a file's name, in quotes if a terminal would not show it as it is.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(c rune) bool { return c == utf8.RuneError || !strconv.IsPrint(c) }) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // Unwrap returns what is wrong, without the place.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// FileErrors is all that is wrong with a configuration: by file, the main one
+// LoadError is all that is wrong with a configuration: by file, the main one
 // first, and by position; never empty, and at most 20.
-type FileErrors struct {
+type LoadError struct {
 	All []*FileError
 	// More is how many there are besides.
 	More int
 }
 
 // Error gives one line each.
-func (e *FileErrors) Error() string {
+func (e *LoadError) Error() string {
 	lines := make([]string, 0, len(e.All)+1)
 	for _, one := range e.All {
 		lines = append(lines, one.Error())
@@ -49,7 +59,7 @@ func (e *FileErrors) Error() string {
 }
 
 // Unwrap returns all of them.
-func (e *FileErrors) Unwrap() []error {
+func (e *LoadError) Unwrap() []error {
 	all := make([]error, len(e.All))
 	for i, one := range e.All {
 		all[i] = one
@@ -106,7 +116,7 @@ func (p *problems) err() error {
 		return position{a.Line, a.Column}.before(position{b.Line, b.Column})
 	})
 	n := min(len(p.all), maxErrors)
-	return &FileErrors{p.all[:n:n], len(p.all) - n}
+	return &LoadError{p.all[:n:n], len(p.all) - n}
 }
 
 // flagWords finds the flags in a message, with their values where those are words:

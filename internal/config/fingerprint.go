@@ -31,7 +31,7 @@ func write(h hash.Hash, name string, v reflect.Value) {
 	if v.IsZero() {
 		return
 	}
-	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if text, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		b, err := text.MarshalText()
 		_, _ = fmt.Fprintf(h, "%s %q %v\n", name, b, err)
 		return

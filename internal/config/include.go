@@ -63,7 +63,7 @@ func (l *loader) include(path string, top *table) {
 			}
 			text, err := readFile(name)
 			if err != nil {
-				wrong(pattern, fmt.Sprintf("%s cannot be read: %v", name, err), "make it readable, or leave it out")
+				wrong(pattern, fmt.Sprintf("%q cannot be read: %v", name, err), "make it readable, or leave it out")
 				continue
 			}
 			l.included(name, text)
@@ -203,7 +203,7 @@ func (o origin) place(file string) string {
 	if o.file == file {
 		return fmt.Sprintf("line %d", o.at.line)
 	}
-	return fmt.Sprintf("%s:%d", o.file, o.at.line)
+	return fmt.Sprintf("%s:%d", printable(o.file), o.at.line)
 }
 
 // linkAt returns where a link is written.

@@ -166,6 +166,9 @@ func (k *Key) setSwitch(s *settings, v value) *Error {
 
 // read returns the text that a flag would have for this value.
 func (k *Key) read(v value, dir string) (string, *Error) {
+	if k.Name == "proxy" && v.kind != unstable.String {
+		v.text = redact(v.text)
+	}
 	fail := func(found, hint string) (string, *Error) {
 		return "", &Error{Setting: k.Name, Value: v.text, Found: found, Hint: hint}
 	}

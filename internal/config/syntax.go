@@ -24,7 +24,7 @@ func explainSyntax(line string, offset int, endless bool) *Error {
 	key, value, ok := strings.Cut(line, "=")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	switch {
-	case !ok || key == "" || strings.HasPrefix(key, "#") || offset < strings.IndexByte(line, '='):
+	case !ok || key == "" || strings.HasPrefix(key, "#") || strings.ContainsFunc(key, func(c rune) bool { return !strconv.IsPrint(c) }) || offset < strings.IndexByte(line, '='):
 		return &Error{Found: "this is neither a key with its value nor a table", Hint: tomlForms}
 	case value == "" || value[0] == '#':
 		return &Error{Setting: key, Found: "there is no value after the equals sign", Hint: fmt.Sprintf("write %s = \"…\", or leave the line out", key)}
@@ -53,6 +53,9 @@ func explainValue(key, value string, endless bool) *Error {
 	}
 	word, _, _ := strings.Cut(value, "#")
 	word = strings.TrimSpace(word)
+	if key == "proxy" {
+		word = redact(word)
+	}
 	if _, err := strconv.ParseUint(word, 8, 32); err == nil && word[0] == '0' {
 		return &Error{Setting: key, Value: word, Found: "a number of TOML does not begin with 0", Hint: fmt.Sprintf("write %s = %q, in quotes", key, word)}
 	}
