@@ -3,7 +3,6 @@ package handover
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ func Store(ports []Port) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = n.Close() }()
+	defer n.close()
 	state, err := write(ports)
 	if err != nil {
 		return err
@@ -43,7 +42,7 @@ func Store(ports []Port) (err error) {
 	var stored []string
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, remove(n, stored))
+			err = errors.Join(err, n.remove(stored))
 		}
 	}()
 	store := func(name string, fd int) error {
@@ -53,7 +52,7 @@ func Store(ports []Port) (err error) {
 		stored = append(stored, name)
 		// The manager's poll would take a terminal that no program has open for one
 		// that has gone, and forget it: FDPOLL=0.
-		return send(n, "FDSTORE=1\nFDNAME="+name+"\nFDPOLL=0", fd)
+		return n.send("FDSTORE=1\nFDNAME="+name+"\nFDPOLL=0", fd)
 	}
 	for _, p := range ports {
 		if err := errors.Join(store(storedTTY+p.Name, p.Handles.TTY), store(storedConnection+p.Name, p.Handles.Connection)); err != nil {
@@ -64,7 +63,7 @@ func Store(ports []Port) (err error) {
 	if err := store(storedText, int(state.Fd())); err != nil {
 		return err
 	}
-	if err := barrier(n); err != nil {
+	if err := n.barrier(); err != nil {
 		return err
 	}
 	return Close(ports)
@@ -144,55 +143,74 @@ func forget(handles map[string]int) {
 	if err != nil {
 		return
 	}
-	defer func() { _ = n.Close() }()
+	defer n.close()
 	names := make([]string, 0, len(handles))
 	for name := range handles {
 		names = append(names, name)
 	}
-	_ = remove(n, names) // what stays is closed when the service stops
+	_ = n.remove(names) // what stays is closed when the service stops
 }
 
-func remove(n *net.UnixConn, names []string) error {
+func (m manager) remove(names []string) error {
 	var err error
 	for _, name := range names {
-		err = errors.Join(err, send(n, "FDSTOREREMOVE=1\nFDNAME="+name, -1))
+		err = errors.Join(err, m.send("FDSTOREREMOVE=1\nFDNAME="+name, -1))
 	}
 	return err
 }
 
-func dialManager() (*net.UnixConn, error) {
+// manager is a socket to the service manager.
+type manager struct{ fd int }
+
+func dialManager() (manager, error) {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {
-		return nil, ErrNoStore
+		return manager{}, ErrNoStore
 	}
-	n, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("reach the service manager: %w", err)
+		return manager{}, os.NewSyscallError("socket", err)
 	}
-	return n, n.SetDeadline(time.Now().Add(storeTimeout))
+	limit := unix.NsecToTimeval(int64(storeTimeout))
+	err = errors.Join(
+		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)),
+		os.NewSyscallError("connect", unix.Connect(fd, &unix.SockaddrUnix{Name: path})))
+	if err != nil {
+		_ = unix.Close(fd)
+		return manager{}, fmt.Errorf("reach the service manager: %w", err)
+	}
+	return manager{fd}, nil
 }
 
+func (m manager) close() { _ = unix.Close(m.fd) }
+
 // send tells the service manager something, with a descriptor if there is one.
-func send(n *net.UnixConn, message string, fd int) error {
+func (m manager) send(message string, fd int) error {
 	var rights []byte
 	if fd >= 0 {
 		rights = unix.UnixRights(fd)
 	}
-	if _, _, err := n.WriteMsgUnix([]byte(message), rights, nil); err != nil {
-		return fmt.Errorf("tell the service manager: %w", err)
+	for {
+		err := unix.Sendmsg(m.fd, []byte(message), rights, nil, unix.MSG_NOSIGNAL)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("tell the service manager: %w", os.NewSyscallError("sendmsg", err))
+		}
+		return nil
 	}
-	return nil
 }
 
 // barrier waits until the service manager has read all that was sent (sd_notify(3),
 // BARRIER): it forgets messages of a process that has gone.
-func barrier(n *net.UnixConn) error {
+func (m manager) barrier() error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	err = send(n, "BARRIER=1", int(w.Fd()))
+	err = m.send("BARRIER=1", int(w.Fd()))
 	_ = w.Close()
 	if err != nil {
 		return err
