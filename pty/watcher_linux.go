@@ -192,6 +192,9 @@ func (m *Master) isOwnEvent(mask uint32) bool {
 		return true
 	case mask&unix.IN_CLOSE_NOWRITE != 0 && m.ownCloses > 0:
 		m.ownCloses--
+		// The open of our own came before it, if this kernel tells of one: before
+		// Linux 6.5 TIOCGPTPEER raises none, and the next is a program's.
+		m.ownOpens = min(m.ownOpens, m.ownCloses)
 		return true
 	default:
 		return false
