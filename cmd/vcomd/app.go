@@ -48,7 +48,7 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	_, inFile := errors.AsType[*config.FileErrors](err) // which says where
+	_, inFile := errors.AsType[*config.LoadError](err) // which says where
 	if setting, ok := errors.AsType[*config.Error](err); ok && !inFile {
 		setting.Setting = origin(args, setting.Setting)
 	}
