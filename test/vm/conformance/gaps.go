@@ -30,7 +30,7 @@ var gaps = map[Kind]map[string]string{
 	USB: join(
 		because("ftdi_sio has no 5 and 6 data bits", "5 and 6 data bits are read back", "6N1 arrives", "5N1 arrives"),
 		because("ftdi_sio counts both edges", "TIOCGICOUNT counts RI"),
-		because("ftdi_sio tells of it with a NUL, which a raw tty takes for data", "an overrun leaves raw data alone"),
+		because("it is not told: ftdi_sio would put a NUL for it among the data of a raw tty", "TIOCGICOUNT counts a received overrun"),
 	),
 }
 
