@@ -71,6 +71,7 @@ var (
 	ErrSilent         = errors.New("the access server gives no sign of life")
 	ErrNoMoreTries    = errors.New("as many tries to connect have failed as were allowed")
 	ErrNotRFC2217     = errors.New("the access server does not speak RFC 2217, which is required")
+	ErrReconnect      = errors.New("ended by request, to connect anew")
 )
 
 // Client keeps a connection to an access server while it is wanted. All its
@@ -107,6 +108,7 @@ type Client struct {
 	knownBinary bool
 	purgeAcked  bool
 	counters    Counters // of earlier sessions
+	onlooker    onlooker
 	buf         [readSize]byte
 }
 
@@ -153,6 +155,33 @@ func (c *Client) Stop() {
 	c.handler.Disconnected(ErrStopped, -1)
 }
 
+// Reconnect ends the connection as if it had been lost, with ErrReconnect, and connects
+// again at once; a try to connect that is under way is begun anew. It reports whether
+// there was anything to do: without a Start it does nothing.
+func (c *Client) Reconnect() bool {
+	if !c.wanted {
+		return false
+	}
+	switch {
+	case c.stream != nil:
+		c.drop(ErrReconnect)
+		c.again()
+	case c.cancel != nil:
+		c.cancel()
+		c.dial()
+	default:
+		c.again()
+	}
+	return true
+}
+
+// again ends the pause before the next try, if there is to be one.
+func (c *Client) again() {
+	if c.wanted {
+		c.Start()
+	}
+}
+
 func (c *Client) dial() {
 	ctx, cancel := context.WithTimeout(context.Background(), DialTimeout)
 	c.cancel = cancel
@@ -189,6 +218,7 @@ func (c *Client) dialed(conn net.Conn, err error) {
 	c.session = session
 	c.blocked = true // until the first flush says otherwise
 	c.broken = nil
+	c.onlooker.connections++
 	c.stream.Notify(c.ready)
 	c.startWatch()
 	c.work(func(now time.Time) { session.Start(now) })
@@ -208,7 +238,7 @@ func (c *Client) sessionConfig() SessionConfig {
 		DropBanner:       c.cfg.DropBanner,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
-		Trace:            c.cfg.Trace,
+		Trace:            c.trace(),
 	}
 }
 
@@ -229,7 +259,10 @@ func (c *Client) retryLater(err error) {
 		c.handler.Disconnected(err, -1)
 		return
 	}
-	if c.failed++; c.failed == c.cfg.Tries {
+	if err != ErrReconnect { //nolint:errorlint // our own
+		c.failed++
+	}
+	if c.failed == c.cfg.Tries && c.failed > 0 {
 		c.wanted = false
 		c.handler.Disconnected(fmt.Errorf("%w (%d): %w", ErrNoMoreTries, c.failed, err), -1)
 		return

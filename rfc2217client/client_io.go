@@ -66,6 +66,7 @@ func (c *Client) unheard(err error) error {
 // take handles what was read into buf.
 func (c *Client) take(n int) {
 	var data []byte
+	c.onlooker.show(Received, c.buf[:n]) // before it is decoded in place
 	c.work(func(now time.Time) {
 		c.watch.heard, c.watch.any = now, true
 		data = c.session.Receive(now, c.buf[:n])
@@ -154,6 +155,7 @@ func (c *Client) flush() {
 			c.sendFailed(err)
 			return
 		}
+		c.onlooker.show(Sent, out[:n])
 		c.session.Consume(n)
 	}
 	c.want()
@@ -185,6 +187,7 @@ func (c *Client) Send(p []byte) {
 			c.sendFailed(err)
 			return
 		}
+		c.onlooker.show(Sent, p[:n])
 		c.session.Bypassed(p[:n])
 		if n == len(p) {
 			return

@@ -57,6 +57,7 @@ type Port struct {
 	lastErr    error
 	reasons    []string // told since the last connection
 	degraded   bool     // the server does not speak what it was to speak, and that was told
+	halted     bool     // no connection is made until Reconnect
 }
 
 // Open makes the tty and the names of a port. Nothing is connected before Start.
@@ -330,7 +331,7 @@ func (p *Port) opened(st pty.Status) {
 		p.raiseLines()
 	}
 	p.purgeOnOpen()
-	p.client.Start() // at once, also when it is waiting to try again
+	p.connect()
 	if st != 0 {
 		p.bridge.Note(bridge.Note(st))
 	}

@@ -291,17 +291,24 @@ func (p *Port) unsent() int { return p.tty.readable() + p.bridge.Queued() + p.cl
 
 // Flush carries out a program's TCFLSH.
 func (p *Port) Flush(input, output bool) error {
+	output = output && (p.cfg.Purge == PurgeAuto || p.cfg.Purge == PurgeBoth)
+	return p.flush(input, output, input && p.cfg.Purge != PurgeNone)
+}
+
+// flush drops what waits on this side, and has the server do the same; with its input
+// only if receive says so.
+func (p *Port) flush(input, output, receive bool) error {
 	p.wake()
 	var what comport.Purge
 	var err error
 	if input {
 		p.bridge.FlushReceived()
 		err = p.tty.flushInput()
-		if p.cfg.Purge != PurgeNone {
+		if receive {
 			what |= comport.PurgeReceive
 		}
 	}
-	if output && (p.cfg.Purge == PurgeAuto || p.cfg.Purge == PurgeBoth) {
+	if output {
 		p.bridge.FlushOutput()
 		what |= comport.PurgeTransmit
 	}
