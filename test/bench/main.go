@@ -39,6 +39,7 @@ type options struct {
 	quick   bool
 	pace    bool
 	ioctl   bool
+	ports   bool
 	vcomd   string
 	out     string
 	limit   time.Duration
@@ -70,6 +71,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "a short run: two repetitions, 0.2 seconds, 1000 round trips, unless given")
 	flags.BoolVar(&o.pace, "pace", false, "measure only vcomd's --pace, which takes eight seconds")
 	flags.BoolVar(&o.ioctl, "ioctl", false, "measure only what ioctls cost under vcomd run, which takes half a minute")
+	flags.BoolVar(&o.ports, "ports", false, "measure only a thousand ports in one process, which takes half a minute")
 	flags.StringVar(&o.vcomd, "vcomd", "bin/vcomd", "the vcomd `binary` to measure")
 	flags.StringVar(&o.out, "out", "bench-results", "`directory` for the JSON file")
 	flags.DurationVar(&o.limit, "limit", 9*time.Minute, "no repetition starts after this time")
@@ -92,7 +94,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			o.rounds = 1000
 		}
 	}
-	if o.pace || o.ioctl {
+	if o.pace || o.ioctl || o.ports {
 		*only = "vcomd-tcp"
 	}
 	if *only != "" {
@@ -143,15 +145,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		r.Restarts = 10
 	}
 	pl := plan{rounds: r.Rounds, changes: r.Changes, load: time.Duration(o.seconds * float64(time.Second))}
-	if !o.pace && !o.ioctl {
+	if !o.pace && !o.ioctl && !o.ports {
 		repeat(ctx, r, able, pl, begin.Add(o.limit), stderr)
 		r.restarts(ctx, able)
 	}
-	if !o.ioctl {
+	if !o.ioctl && !o.ports {
 		r.pace(ctx, able)
 	}
-	if !o.pace {
+	if !o.pace && !o.ports {
 		r.ioctls(ctx, o.vcomd)
+	}
+	if !o.pace && !o.ioctl {
+		r.ports(ctx, o.vcomd)
 	}
 	r.Took = time.Since(begin).Seconds()
 	r.LoadAfter = loadAverage()

@@ -59,6 +59,7 @@ type report struct {
 	Peers      []*peerReport `json:"peers"`
 	Pace       []paceReport  `json:"pace,omitempty"`
 	Ioctl      *ioctlReport  `json:"ioctl,omitempty"`
+	Ports      *portsReport  `json:"ports,omitempty"`
 }
 
 type peerReport struct {
@@ -158,6 +159,9 @@ func (r *report) print(w io.Writer) {
 	}
 	r.printPace(w)
 	r.printIoctls(w)
+	if r.Ports != nil {
+		r.Ports.print(w)
+	}
 	for _, p := range r.Peers {
 		for _, e := range slices.Concat(p.Notes, p.Errors) {
 			say(w, "\n%s: %s\n", p.Name, e)
