@@ -169,6 +169,14 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// Without a flag it is the system's file, which may be there.
+func TestLoadTheDefaultFile(t *testing.T) {
+	l, err := new(serveFlags).load()
+	if err == nil && l.file.Files[0] != config.DefaultFile || err != nil && !strings.Contains(err.Error(), config.DefaultFile) {
+		t.Errorf("loaded %+v, %v", l, err)
+	}
+}
+
 // What was read once is read anew.
 func TestLoadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vcomd.toml")

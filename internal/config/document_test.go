@@ -111,7 +111,7 @@ func TestQuote(t *testing.T) {
 func TestNearest(t *testing.T) {
 	words := []string{"retry", "retries", "retry-max", "pace", "line", "lines", "link", "tty", "dtr", "rts"}
 	for word, want := range map[string]string{
-		"retrys": "retry", "rerty": "retry", "retrymax": "retry-max", "lnk": "link", "pcae": "pace", "ttyS": "tty", "liens": "lines", "x": "", "ab": "", "baud": "", "": "",
+		"retrys": "retry", "rerty": "retry", "retrymax": "retry-max", "lnk": "link", "pcae": "pace", "ttyS": "tty", "liens": "lines", "x": "", "tyx": "", "ab": "", "baud": "", "": "",
 	} {
 		if got := nearest(word, words); got != want {
 			t.Errorf("nearest to %q is %q, want %q", word, got, want)

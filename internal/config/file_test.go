@@ -285,6 +285,7 @@ func TestFingerprint(t *testing.T) {
 		files[1] = text
 		return printOf(files...)
 	}
+	owners := make(map[string]string)
 	for _, k := range Keys() {
 		if k.Place == PlaceInstance || k.Name == "start" {
 			continue
@@ -295,7 +296,12 @@ func TestFingerprint(t *testing.T) {
 			without, _, _ = strings.Cut(with, "tls-")
 		}
 		plain := of(portWith("", "", without))
-		if got := of(portWith(k.Name, value, with)); got == plain {
+		got := of(portWith(k.Name, value, with))
+		if other, twice := owners[got]; twice && !(k.Name == "tls-key" && other == "tls-cert") { // which are one sample
+			t.Errorf("%s and %s have the same fingerprint", k.Name, other)
+		}
+		owners[got] = k.Name
+		if got == plain {
 			t.Errorf("%s = %s changes nothing", k.Name, value)
 		} else if again := of(portWith(k.Name, value, with)); again != got {
 			t.Errorf("%s: the same file has another fingerprint", k.Name)

@@ -67,33 +67,30 @@ func (e *LoadError) Unwrap() []error {
 	return all
 }
 
-// problems collects what is wrong, each thing once.
+// problems collects what is wrong.
 type problems struct {
-	files []string // in their order
-	all   []*FileError
-	seen  map[problem]bool
+	files  []string // in their order
+	all    []*FileError
+	places map[spot]bool // where something is wrong
 }
 
-// problem tells one from another.
-type problem struct {
+// spot is a place in one of the files.
+type spot struct {
 	file string
 	at   position
-	text string
 }
 
 func (p *problems) add(file string, at position, e *Error) {
 	e.Setting, e.Value = clip(e.Setting), clip(e.Value)
-	if p.seen == nil {
-		p.seen = make(map[problem]bool)
+	if p.places == nil {
+		p.places = make(map[spot]bool)
 	}
-	if id := (problem{file, at, e.Error()}); !p.seen[id] {
-		p.seen[id], p.seen[problem{file, at, ""}] = true, true
-		p.all = append(p.all, &FileError{file, at.line, at.column, e})
-	}
+	p.places[spot{file, at}] = true
+	p.all = append(p.all, &FileError{file, at.line, at.column, e})
 }
 
 // has reports whether something is wrong at a place.
-func (p *problems) has(file string, at position) bool { return p.seen[problem{file, at, ""}] }
+func (p *problems) has(file string, at position) bool { return p.places[spot{file, at}] }
 
 // clip bounds what is quoted of a file.
 func clip(text string) string {

@@ -17,6 +17,7 @@ func TestServeAFile(t *testing.T) {
 	file := filepath.Join(dir, "vcomd.toml")
 	if err := os.WriteFile(file, []byte(`
 run-dir = "run"
+trace = "trace"
 include = "vcomd.d/*.toml"
 
 [defaults]
@@ -64,6 +65,9 @@ remote = "sim:echo"
 				}
 			}
 			v.stop(syscall.SIGTERM)
+			if trace, err := os.ReadFile(filepath.Join(dir, "trace")); err != nil || !strings.Contains(string(trace), c.served[0]) {
+				t.Errorf("the trace does not name the port: %v, %d bytes", err, len(trace))
+			}
 			if code := v.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("exit status %d, want 0\n%s", code, v.out.String())
 			}
