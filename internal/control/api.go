@@ -12,7 +12,9 @@ type Reply struct {
 	Ports   []Port   `json:"ports,omitempty"`
 	Port    *Port    `json:"port,omitempty"`
 	Results []Result `json:"results,omitempty"`
-	Error   *Error   `json:"error,omitempty"`
+	// Reloaded answers a POST to /v1/reload.
+	Reloaded *Reloaded `json:"reloaded,omitempty"`
+	Error    *Error    `json:"error,omitempty"`
 }
 
 // Port is what is known of one port.
@@ -119,7 +121,24 @@ type State string
 const (
 	StateDone   State = "done"   // handed to the access server
 	StateStored State = "stored" // there is no connection: the next one begins with it
+	StateLocal  State = "local"  // done here; the access server has nothing like it
 )
+
+// ActionRequest is the body of a POST to one of a port's actions. It may be left away.
+type ActionRequest struct {
+	Version int `json:"version"`
+	// What is to be purged: rx, what was received for the program; tx, what it has
+	// written; or both, which is the default.
+	What string `json:"what,omitempty"`
+}
+
+// Reloaded says what another configuration has changed, by the names of ports.
+type Reloaded struct {
+	Added   []string `json:"added"`
+	Changed []string `json:"changed"`
+	Removed []string `json:"removed"`
+	Kept    int      `json:"kept"` // ports that nothing has changed for
+}
 
 // Code says for programs what an Error is about.
 type Code string
@@ -133,6 +152,9 @@ const (
 	CodeCannot     Code = "cannot"          // the access server cannot do it
 	CodeFailed     Code = "failed"          // it could not be done now
 	CodeEnding     Code = "ending"          // this vcomd is about to end, or does not get to it
+	CodeBusy       Code = "busy"            // there are too many connections, of this user or at all
+	// CodeConfiguration: the configuration file is wrong; the ports are as they were.
+	CodeConfiguration Code = "configuration"
 )
 
 // Error is a failure, for programs by its code and for people by its message.

@@ -1,12 +1,12 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"os"
 	"time"
 
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -20,6 +20,10 @@ type Controlled interface {
 	SetBreak(on bool) error
 	SendBreak(d time.Duration, done func(error)) (cancel func())
 	SetLine(line comport.State) error
+	Reconnect() bool
+	Disconnect()
+	Purge(what comport.Purge) error
+	Watch(trace func(rfc2217client.TraceEntry), wire func(rfc2217client.Wire))
 }
 
 var _ Controlled = (*port.Port)(nil)
@@ -107,74 +111,4 @@ func level(wanted, reported, on comport.Control) string {
 	default:
 		return "off"
 	}
-}
-
-// apply carries out one action. It waits for the end of a break.
-func (s *Server) apply(ctx context.Context, name string, o Operation, a action) (State, error) {
-	var (
-		state  = StateDone
-		err    error
-		broken chan error  // gets the end of a break
-		end    func()      // the break, early
-		keep   func() bool // has it end by itself
-	)
-	if doErr := s.onLoop(ctx, func() {
-		var p Controlled
-		if p, err = s.port(name); err != nil {
-			return
-		}
-		switch plain := p.Settable(); {
-		case errors.Is(plain, port.ErrNotConnected) && a.breakFor != 0:
-			err = &Error{CodeFailed, o.String() + ": there is no connection to the access server, and a break cannot wait for one; " +
-				"see vcomd status, or begin one with break=on and end it with break=off"}
-			return
-		case errors.Is(plain, port.ErrNotConnected):
-			state = StateStored
-		case errors.Is(plain, ErrMissing):
-			err = &Error{CodeFailed, Escape(o.String()) + ": " + ErrMissing.Error()}
-			return
-		case errors.Is(plain, port.ErrTelnet) && (a.breakFor != 0 || a.breakOn != 0):
-		case plain != nil:
-			err = cannot(o, plain)
-			return
-		}
-		switch {
-		case a.dtr != 0 || a.rts != 0:
-			err = p.DriveLines(a.dtr, a.rts)
-		case a.breakOn != 0:
-			err = p.SetBreak(a.breakOn == comport.ControlBreakOn)
-		case a.breakFor != 0:
-			broken = make(chan error, 1)
-			end = p.SendBreak(a.breakFor, func(err error) { broken <- err })
-			// The line must not stay broken for a client that has gone, not even
-			// for one that went a moment ago.
-			early := end
-			keep = context.AfterFunc(ctx, func() { s.cfg.Post(early) })
-		default:
-			err = p.SetLine(a.line)
-		}
-	}); doErr != nil {
-		return "", doErr
-	}
-	if broken != nil {
-		select {
-		case err = <-broken:
-			keep()
-		case <-ctx.Done():
-			s.cfg.Post(end) // before this server's end, which may be the reason
-			return "", s.ended(ctx)
-		}
-	}
-	if err == nil {
-		return state, nil
-	}
-	if _, known := errors.AsType[*Error](err); known {
-		return "", err
-	}
-	return "", &Error{CodeFailed, Escape(o.String()) + ": " + message(err) + "; try again"}
-}
-
-func cannot(o Operation, why error) error {
-	return &Error{CodeCannot, Escape(o.String()) + ": it cannot be set: " + why.Error() +
-		"; only one that does has settings and lines (REMOTE without a scheme, rfc2217:// or rfc2217s://)"}
 }

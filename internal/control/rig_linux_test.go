@@ -14,6 +14,7 @@ import (
 
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/internal/socket"
+	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -30,6 +31,9 @@ type fakePort struct {
 	did      []string
 	ended    chan func(error) // the end of each break
 	canceled chan struct{}    // one for each break that was
+	idle     bool             // nobody has it open
+	trace    func(rfc2217client.TraceEntry)
+	wire     func(rfc2217client.Wire)
 }
 
 func (p *fakePort) Status() port.Status { return p.status }
@@ -66,6 +70,19 @@ func (p *fakePort) SendBreak(d time.Duration, done func(error)) (cancel func()) 
 	}
 	p.ended <- done
 	return func() { p.canceled <- struct{}{} }
+}
+
+func (p *fakePort) Reconnect() bool {
+	_ = p.do("reconnect")
+	return !p.idle
+}
+
+func (p *fakePort) Disconnect() { _ = p.do("disconnect") }
+
+func (p *fakePort) Purge(what comport.Purge) error { return p.do("purge " + what.String()) }
+
+func (p *fakePort) Watch(trace func(rfc2217client.TraceEntry), wire func(rfc2217client.Wire)) {
+	p.trace, p.wire = trace, wire
 }
 
 // rig is a Server with one fake port and a goroutine for a loop.

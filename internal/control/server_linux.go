@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -18,12 +17,16 @@ import (
 
 // Bounds of what clients may take.
 const (
-	maxBody     = 64 << 10 // bytes
-	maxHeader   = 16 << 10 // bytes
-	maxConns    = 32       // at a time; more wait in the socket's queue
-	readTimeout = 10 * time.Second
-	loopTimeout = 10 * time.Second       // for what is asked to be done, breaks aside
-	endTimeout  = 250 * time.Millisecond // for answers that are under way at the end
+	maxBody       = 64 << 10 // bytes
+	maxHeader     = 16 << 10 // bytes
+	maxConns      = 128      // at a time
+	maxPerUser    = 64       // of these, of one user
+	maxStreams    = 32       // of these, that stay
+	headTimeout   = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	loopTimeout   = 10 * time.Second       // for what is asked to be done, breaks aside
+	reloadTimeout = 50 * time.Second       // more, for a configuration of many ports
+	endTimeout    = 250 * time.Millisecond // for answers that are under way at the end
 )
 
 // Config is what a Server needs.
@@ -34,6 +37,9 @@ type Config struct {
 	// Changed, if set, is told of every request to change something, done or
 	// refused. It is called from many goroutines.
 	Changed func(Change)
+	// Reload, if set, reads the configuration again, and returns when the ports are as it
+	// says. It is called from many goroutines.
+	Reload func(ctx context.Context) (Reloaded, error)
 }
 
 // Change is a request to change something.
@@ -52,6 +58,10 @@ type Server struct {
 	mu    sync.Mutex
 	names []string // in the order of Add
 	ports map[string]Controlled
+
+	// Those of streams, and the ports that are watched for them: the loop's.
+	listeners []*listener
+	watched   map[string]bool
 }
 
 // NewServer returns a Server without ports.
@@ -66,9 +76,10 @@ func NewServer(cfg Config) *Server {
 // is Remove.
 func (s *Server) Add(name string, p Controlled) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.names = append(s.names, name)
 	s.ports[name] = p
+	s.mu.Unlock()
+	s.watch(name)
 }
 
 // Remove takes a port away: nobody asks it anything from then on.
@@ -121,12 +132,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			defer handlers.Done()
 			s.handle(w, r)
 		}),
-		ReadTimeout:    readTimeout,
-		MaxHeaderBytes: maxHeader,
-		BaseContext:    func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: headTimeout,
+		ReadTimeout:       readTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if c, ok := c.(*conn); ok {
-				return context.WithValue(ctx, peerKey{}, c.peer)
+				return context.WithValue(ctx, connKey{}, c)
 			}
 			return ctx
 		},
@@ -141,7 +153,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		_ = srv.Shutdown(ending)
 		_ = srv.Close() // those that do not read their answer
 	}()
-	err := srv.Serve(&gate{Listener: ln, ctx: ctx, slots: make(chan struct{}, maxConns)})
+	err := srv.Serve(&gate{Listener: ln, ctx: ctx})
 	cancel()
 	<-end
 	handlers.Wait()
@@ -150,104 +162,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return nil
 	}
 	return err
-}
-
-// gate accepts no more than so many connections at a time.
-type gate struct {
-	net.Listener
-	ctx   context.Context //nolint:containedctx // it is the server's life
-	slots chan struct{}
-}
-
-// acceptPause is how long accept rests after a failure, which is most often one of
-// too many open files.
-const acceptPause = 100 * time.Millisecond
-
-// Accept returns an error only at the end.
-func (g *gate) Accept() (net.Conn, error) {
-	for {
-		select {
-		case g.slots <- struct{}{}:
-		case <-g.ctx.Done():
-			return nil, net.ErrClosed
-		}
-		c, err := g.Listener.Accept()
-		if err == nil {
-			one := &conn{Conn: c, free: func() { <-g.slots }}
-			if unixConn, ok := c.(*net.UnixConn); ok {
-				one.peer, one.peerErr = socket.PeerOf(unixConn)
-			}
-			return one, nil
-		}
-		<-g.slots
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
-		}
-		pause := time.NewTimer(acceptPause)
-		select {
-		case <-pause.C:
-		case <-g.ctx.Done():
-		}
-		pause.Stop()
-	}
-}
-
-// conn is a connection whose peer is known.
-type conn struct {
-	net.Conn
-	peer    socket.Peer
-	peerErr error
-	once    sync.Once
-	free    func()
-}
-
-func (c *conn) Close() error {
-	c.once.Do(c.free)
-	return c.Conn.Close()
-}
-
-// peerKey is that of a request's Peer.
-type peerKey struct{}
-
-// paths of version 1.
-const (
-	apiRoot   = "/v1/"
-	portsPath = "/v1/ports"
-)
-
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	peer, known := r.Context().Value(peerKey{}).(socket.Peer)
-	if !known || !s.cfg.Socket.Permits(peer) {
-		err := &Error{CodeRefused, fmt.Sprintf("user %d may not control this port: only root, the tty's owner and its group may", peer.UID)}
-		s.cfg.Changed(Change{Peer: peer, Err: err})
-		reply(w, http.StatusForbidden, Reply{Error: err})
-		return
-	}
-	path := r.URL.Path
-	name, isPort := strings.CutPrefix(path, portsPath+"/")
-	if isPort {
-		if _, err := s.port(name); err != nil {
-			fail(w, err, nil)
-			return
-		}
-	}
-	switch {
-	case path == portsPath && r.Method == http.MethodGet:
-		s.get(w, r, s.all())
-	case isPort && r.Method == http.MethodGet:
-		s.get(w, r, []string{name})
-	case isPort && r.Method == http.MethodPatch:
-		s.patch(w, r, name, peer)
-	case isPort || path == portsPath:
-		w.Header().Set("Allow", http.MethodGet)
-		reply(w, http.StatusMethodNotAllowed, Reply{Error: &Error{CodeBadRequest, Escape(r.Method) + " is not done here; see the documentation"}})
-	case strings.HasPrefix(path, apiRoot):
-		reply(w, http.StatusNotFound, Reply{Error: &Error{CodeNotFound, "there is nothing at " + Escape(path) + "; ask for " + portsPath}})
-	default:
-		reply(w, http.StatusNotFound, Reply{Error: &Error{
-			CodeVersion, fmt.Sprintf("there is nothing at %s; this vcomd speaks version %d, at %s", Escape(path), Version, portsPath),
-		}})
-	}
 }
 
 // reply answers. Who does not read the answer does without.
@@ -273,6 +187,9 @@ func fail(w http.ResponseWriter, err error, done []Result) {
 		status = http.StatusForbidden
 	case CodeCannot:
 		status = http.StatusConflict
+	case CodeConfiguration:
+		status = http.StatusUnprocessableEntity
+	case CodeBusy:
 	case CodeFailed, CodeEnding:
 	}
 	reply(w, status, Reply{Error: e, Results: done})
@@ -338,67 +255,4 @@ func (s *Server) ended(ctx context.Context) error {
 		return &Error{CodeFailed, "it took too long; see vcomd status, and try again"}
 	}
 	return &Error{CodeEnding, "this vcomd is about to end"}
-}
-
-func (s *Server) patch(w http.ResponseWriter, r *http.Request, name string, peer socket.Peer) {
-	change := Change{Port: name, Peer: peer}
-	var done []Result
-	refuse := func(err error) {
-		change.Err = err
-		s.cfg.Changed(change)
-		fail(w, err, done)
-	}
-	request, err := readRequest(w, r)
-	if err != nil {
-		refuse(err)
-		return
-	}
-	written := make([]string, 0, len(request.Set))
-	for _, o := range request.Set[:min(len(request.Set), maxOperations)] {
-		written = append(written, Escape(o.String()))
-	}
-	change.Operations = strings.Join(written, " ")
-	actions, err := parseAll(request.Set)
-	if err != nil {
-		refuse(&Error{CodeBadRequest, err.Error()})
-		return
-	}
-	var breaks time.Duration
-	for _, a := range actions {
-		breaks += a.breakFor
-	}
-	ctx, cancel := bounded(w, r, breaks)
-	defer cancel()
-	for i, a := range actions {
-		state, err := s.apply(ctx, name, request.Set[i], a)
-		if err != nil {
-			refuse(err)
-			return
-		}
-		done = append(done, Result{request.Set[i], state})
-	}
-	s.cfg.Changed(change)
-	reply(w, http.StatusOK, Reply{Results: slices.Clip(done)})
-}
-
-func readRequest(w http.ResponseWriter, r *http.Request) (request SetRequest, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return request, &Error{CodeBadRequest, fmt.Sprintf("the body is longer than %d bytes", maxBody)}
-	}
-	if err != nil {
-		return request, &Error{CodeBadRequest, "the body cannot be read: " + message(err)}
-	}
-	return decodeRequest(body)
-}
-
-// decodeRequest reads a body. Fields that are not known are ignored.
-func decodeRequest(body []byte) (request SetRequest, err error) {
-	if err := json.Unmarshal(body, &request); err != nil {
-		return request, &Error{CodeBadRequest, "the body is not a request: " + message(err)}
-	}
-	if request.Version != Version {
-		return request, &Error{CodeVersion, fmt.Sprintf("the request is of version %d; this vcomd speaks version %d", request.Version, Version)}
-	}
-	return request, nil
 }

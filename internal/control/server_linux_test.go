@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/vcomd/vcomd/internal/port"
-	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -280,35 +278,6 @@ func TestLoopIsNotWaitedForForever(t *testing.T) {
 	if len(r.port.did) > 0 {
 		t.Errorf("the port did %q after the end", r.port.did)
 	}
-}
-
-// TestManyConnections: those that say nothing keep nobody out for long, take no
-// more than their share, and end with the server.
-func TestManyConnections(t *testing.T) {
-	r := newRig(t)
-	idle := make([]net.Conn, 0, maxConns)
-	defer func() {
-		for _, c := range idle {
-			_ = c.Close()
-		}
-	}()
-	for range maxConns {
-		c, err := socket.Dial(t.Context(), SocketPath(r.dir, "tty"), false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		idle = append(idle, c)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	if _, err := ask(ctx, SocketPath(r.dir, "tty"), http.MethodGet, portsPath, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("one more than may be: %v, want that it waits", err)
-	}
-	cancel()
-	_ = idle[0].Close()
-	if _, err := ask(t.Context(), SocketPath(r.dir, "tty"), http.MethodGet, portsPath, nil); err != nil {
-		t.Errorf("after one has gone: %v", err)
-	}
-	r.end()
 }
 
 // TestNothingIsLeft: neither descriptors nor the socket.

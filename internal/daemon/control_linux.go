@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+
 	"github.com/rs/zerolog"
 
 	"github.com/vcomd/vcomd/internal/control"
@@ -10,8 +12,11 @@ import (
 
 // newControl makes the server of the control socket, which has the name,
 // directory and permissions of the first port.
-func newControl(cfg Config, post func(func())) *control.Server {
+func newControl(cfg Config, post func(func()), reload func(context.Context) (control.Reloaded, error)) *control.Server {
 	c := control.Config{Post: post, Changed: logChanges(cfg.Log)}
+	if cfg.Service.Load != nil {
+		c.Reload = reload
+	}
 	switch {
 	case cfg.Service.Socket.Name != "":
 		c.Socket = cfg.Service.Socket
@@ -26,7 +31,7 @@ func newControl(cfg Config, post func(func())) *control.Server {
 // logChanges writes down who has changed what, or tried to.
 func logChanges(log zerolog.Logger) func(control.Change) {
 	return func(c control.Change) {
-		level, text := zerolog.InfoLevel, "somebody has set something by the control socket"
+		level, text := zerolog.InfoLevel, "somebody has asked for something by the control socket"
 		if c.Err != nil {
 			level, text = zerolog.WarnLevel, "not all that somebody asked for by the control socket was done"
 		}

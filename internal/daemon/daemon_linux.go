@@ -109,9 +109,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	// The simulators end with the ports, also when one could not be set up.
 	simsCtx, endSims := context.WithCancel(context.WithoutCancel(ctx))
 	d := &daemon{
-		cfg: cfg, loop: loop, watcher: watcher, ctl: newControl(cfg, loop.Post), sims: newSimulators(simsCtx),
+		cfg: cfg, loop: loop, watcher: watcher, sims: newSimulators(simsCtx),
 		resume: make(map[string]handover.Port), missing: make(map[string]*missing),
 	}
+	d.ctl = newControl(cfg, loop.Post, d.reloadNow)
 	for _, left := range cfg.Service.Resume {
 		d.resume[left.Name] = left
 	}

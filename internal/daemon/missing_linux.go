@@ -6,6 +6,7 @@ import (
 	"github.com/vcomd/vcomd/internal/control"
 	"github.com/vcomd/vcomd/internal/evloop"
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 )
 
@@ -80,3 +81,15 @@ func (m *missing) SendBreak(_ time.Duration, done func(error)) (cancel func()) {
 
 // SetLine fails.
 func (m *missing) SetLine(comport.State) error { return control.ErrMissing }
+
+// Reconnect says that there will be no connection now.
+func (m *missing) Reconnect() bool { return false }
+
+// Disconnect has nothing to end.
+func (m *missing) Disconnect() {}
+
+// Purge fails.
+func (m *missing) Purge(comport.Purge) error { return control.ErrMissing }
+
+// Watch has nothing to tell.
+func (m *missing) Watch(func(rfc2217client.TraceEntry), func(rfc2217client.Wire)) {}

@@ -81,7 +81,8 @@ func (d *daemon) remove(s *served, done func()) {
 
 // open makes a port. It is not started, and its events are held back.
 func (d *daemon) open(pc port.Config) (s *served, err error) {
-	s = &served{events: held{sink: logEvents(d.cfg.Log, pc)}}
+	log := logEvents(d.cfg.Log, pc)
+	s = &served{events: held{sink: func(ev port.Event) { log(ev); d.ctl.Publish(ev) }}}
 	pc.Events = s.events.event
 	pc.Failed = func(err error) { d.failed(s, err) }
 	if d.cfg.Trace != nil {

@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"slices"
+	"sync"
 
+	"github.com/vcomd/vcomd/internal/control"
 	"github.com/vcomd/vcomd/internal/handover"
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/rfc2217client"
@@ -14,6 +16,10 @@ type reload struct {
 	busy bool
 	next []port.Config // asked for meanwhile
 	more bool          // next is to be done
+	// told are those who wait for the present change, and nextTold for the next one.
+	told, nextTold []func(control.Reloaded)
+
+	reading sync.Mutex // held while the configuration is read
 }
 
 // listenToSignals does what Service's channels ask for, while the loop runs.
@@ -44,28 +50,51 @@ func (d *daemon) listenToSignals(ctx context.Context) {
 }
 
 // load reads the configuration, beside the loop.
-func (d *daemon) load() {
+func (d *daemon) load() { _ = d.loadThen(func(control.Reloaded) {}) }
+
+// loadThen is load that calls told, on the loop, when the ports are as the configuration
+// says.
+func (d *daemon) loadThen(told func(control.Reloaded)) error {
+	d.reload.reading.Lock() // so that the last one read is the last one to be done
+	defer d.reload.reading.Unlock()
 	next, err := d.cfg.Service.Load()
 	if err != nil {
 		d.cfg.Log.Error().Err(err).Str("event", "not-reloaded").Msg("the configuration is as it was: the new one cannot be used")
-		return
+		return err
 	}
-	d.loop.Post(func() { d.apply(next) })
+	d.loop.Post(func() { d.apply(next, told) })
+	return nil
+}
+
+// reloadNow reads the configuration and waits until the ports are as it says. It is
+// called beside the loop.
+func (d *daemon) reloadNow(ctx context.Context) (control.Reloaded, error) {
+	done := make(chan control.Reloaded, 1)
+	if err := d.loadThen(func(r control.Reloaded) { done <- r }); err != nil {
+		return control.Reloaded{}, err
+	}
+	select {
+	case r := <-done:
+		return r, nil
+	case <-ctx.Done():
+		return control.Reloaded{}, ctx.Err()
+	}
 }
 
 // apply makes the ports those of a configuration. What has not changed is not touched;
 // what has keeps its programs. It ends a port before one is made that may have its
 // names.
-func (d *daemon) apply(next []port.Config) {
+func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 	if d.serving.Err() != nil {
 		return // it ends
 	}
 	if d.reload.busy {
 		d.reload.next, d.reload.more = next, true
+		d.reload.nextTold = append(d.reload.nextTold, told...)
 		return
 	}
-	d.reload.busy = true
-	var added, changed, kept int
+	d.reload.busy, d.reload.told = true, told
+	var result control.Reloaded
 	wanted := make(map[string]port.Config, len(next))
 	for _, pc := range next {
 		wanted[pc.Name] = pc
@@ -78,10 +107,12 @@ func (d *daemon) apply(next []port.Config) {
 		switch pc, ok := wanted[s.cfg.Name]; {
 		case !ok:
 			gone = append(gone, s)
+			result.Removed = append(result.Removed, s.cfg.Name)
 		case pc.Fingerprint != s.cfg.Fingerprint:
 			change = append(change, s)
+			result.Changed = append(result.Changed, s.cfg.Name)
 		default:
-			kept++
+			result.Kept++
 			delete(wanted, s.cfg.Name)
 		}
 	}
@@ -92,20 +123,26 @@ func (d *daemon) apply(next []port.Config) {
 		}
 		for _, s := range change {
 			d.replace(s, wanted[s.cfg.Name])
-			changed++
 		}
 		for _, pc := range next {
 			if _, is := wanted[pc.Name]; is {
 				_ = d.addOrMiss(pc) // a Service misses it
-				added++
+				if !slices.Contains(result.Changed, pc.Name) {
+					result.Added = append(result.Added, pc.Name)
+				}
 			}
 		}
-		d.cfg.Log.Info().Str("event", "reloaded").Int("added", added-changed).Int("changed", changed).Int("removed", len(gone)).Int("kept", kept).
+		d.cfg.Log.Info().Str("event", "reloaded").Int("added", len(result.Added)).Int("changed", len(result.Changed)).Int("removed", len(result.Removed)).Int("kept", result.Kept).
 			Msg("the configuration was read again")
+		for _, tell := range d.reload.told {
+			tell(result)
+		}
 		d.reload.busy = false
 		if d.reload.more {
 			d.reload.more = false
-			d.apply(d.reload.next)
+			waiting := d.reload.nextTold
+			d.reload.nextTold = nil
+			d.apply(d.reload.next, waiting...)
 		}
 	}
 	for _, s := range gone {
