@@ -29,7 +29,7 @@ func TestOneSlipIsToldOnce(t *testing.T) {
 		{"a link in another form", "[[port]]\nremote = \"a\"\nlink = \"/dev/./x\"\n[[port]]\nremote = \"b\"\nname = \"b\"\nlink = \"/dev/x\"\n", []string{"a:7"}},
 		{"a relative link to a directory", "[[port]]\nremote = \"a\"\nlink = \"x/\"\n", []string{"a:3"}},
 		{"a NUL", "[[port]]\nremote = \"a\"\nlink = \"x\\u0000\"\n", []string{"a:3"}},
-		{"the main file comes first", "include = \"b\"\n\n\n[[port]]\nremote = \"a\"\nx = 1\n", []string{"a:6", "b:1"}},
+		{"the main file comes first", "include = \"b\"\n\n\n[[port]]\nremote = \"a\"\nretry = \"soon\"\n", []string{"a:6", "b:1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := writeFiles(t, "a", c.text, "b", "y = 1\n")
