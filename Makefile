@@ -24,7 +24,7 @@ deps: ## install what the tests need (apt, with sudo when not root)
 
 .PHONY: test
 test: deps ## install what the tests need, then run all of them
-	VCOMD_TEST_REQUIRE=$${VCOMD_TEST_REQUIRE:-all} $(GO) test -timeout $(TESTTIMEOUT) ./...
+	VCOMD_TEST_REQUIRE=$${VCOMD_TEST_REQUIRE:-all} $(GO) test -count=1 -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: race
 race: deps ## all tests under the race detector, then on one processor
