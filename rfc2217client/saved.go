@@ -55,7 +55,8 @@ func (s *Session) Save() SavedSession {
 		Deadline: s.deadline, Suspended: s.suspended, Reported: s.reported, Asked: s.asked, Effective: s.effective,
 		PurgeUntil: s.purgeUntil, PurgeAcked: s.purgeAcked, Holding: s.holding, Banner: s.banner.dropping, BannerEnd: s.banner.until, Counters: s.counters,
 	}
-	for _, p := range s.pending {
+	for i := range s.pending {
+		p := &s.pending[i]
 		r := SavedRequest{SentAt: p.sentAt, End: p.end, Open: p.open, Waiting: p.waiting, Resent: p.resent, Mute: p.mute}
 		if p.message != nil {
 			r.Message = comport.Append(nil, comport.ToServer, p.message)

@@ -26,7 +26,9 @@ type handedOn struct {
 
 func newHandedOn(t *testing.T) *handedOn {
 	h := &handedOn{t: t, cfg: rc.SessionConfig{Signature: "vcomd"}}
-	h.cfg.Event = func(ev rc.Event) { h.events = append(h.events, fmt.Sprint(ev.Kind, ev.Mode, ev.Message, ev.Request, ev.Text)) }
+	h.cfg.Event = func(ev rc.Event) {
+		h.events = append(h.events, fmt.Sprint(ev.Kind, ev.Mode, ev.Message, ev.Request, ev.Text))
+	}
 	h.s = rc.NewSession(h.cfg)
 	return h
 }
@@ -105,12 +107,14 @@ func TestSessionHandedOn(t *testing.T) {
 func TestSavedSessionIsChecked(t *testing.T) {
 	good := rc.NewSession(rc.SessionConfig{}).Save()
 	for name, spoil := range map[string]func(*rc.SavedSession){
-		"mode":          func(s *rc.SavedSession) { s.Mode = 99 },
-		"requests":      func(s *rc.SavedSession) { s.Pending = s.Pending[1:] },
-		"request":       func(s *rc.SavedSession) { s.Pending[0].Message = []byte{1} },
-		"other request": func(s *rc.SavedSession) { s.Pending[0].Message = comport.Append(nil, comport.ToServer, comport.SetParity{}) },
-		"decoder":       func(s *rc.SavedSession) { s.Decoder.State = 77 },
-		"payload":       func(s *rc.SavedSession) { s.Decoder.Payload = make([]byte, 1<<16) },
+		"mode":     func(s *rc.SavedSession) { s.Mode = 99 },
+		"requests": func(s *rc.SavedSession) { s.Pending = s.Pending[1:] },
+		"request":  func(s *rc.SavedSession) { s.Pending[0].Message = []byte{1} },
+		"other request": func(s *rc.SavedSession) {
+			s.Pending[0].Message = comport.Append(nil, comport.ToServer, comport.SetParity{})
+		},
+		"decoder": func(s *rc.SavedSession) { s.Decoder.State = 77 },
+		"payload": func(s *rc.SavedSession) { s.Decoder.Payload = make([]byte, 1<<16) },
 		"option": func(s *rc.SavedSession) {
 			s.Options = append(s.Options, good.Options...)
 			s.Options[0].Local.State = 9

@@ -65,7 +65,6 @@ type service struct {
 	dir     string
 	log     lockedBuffer
 	address string // of the servers' one socket
-	servers []*rfc2217test.Server
 
 	mu       sync.Mutex
 	ports    []port.Config // what Load gives
@@ -78,6 +77,7 @@ type service struct {
 
 // echoes listens for clients, each with a UART and an echo of its own.
 func echoes(t *testing.T) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +102,7 @@ func echoes(t *testing.T) string {
 }
 
 func newService(t *testing.T) *service {
+	t.Helper()
 	s := &service{t: t, dir: t.TempDir(), address: echoes(t)}
 	t.Cleanup(s.end)
 	return s
@@ -266,7 +267,7 @@ func TestReload(t *testing.T) {
 			p.echoed("after")
 		}
 	}
-	if _, err := programs[50].f.Write([]byte("x")); !errors.Is(err, unix.EIO) {
+	if _, err := programs[50].f.WriteString("x"); !errors.Is(err, unix.EIO) {
 		t.Errorf("write to the port that has gone: %v, want EIO", err)
 	}
 	if _, err := os.Lstat(s.link(50)); !errors.Is(err, os.ErrNotExist) {
@@ -359,7 +360,7 @@ func TestRestartWithoutAPort(t *testing.T) {
 	s.ports = s.ports[:1]
 	s.restart()
 	p.echoed("c")
-	if _, err := gone.f.Write([]byte("x")); !errors.Is(err, unix.EIO) {
+	if _, err := gone.f.WriteString("x"); !errors.Is(err, unix.EIO) {
 		t.Errorf("write to the port that has gone: %v, want EIO", err)
 	}
 }

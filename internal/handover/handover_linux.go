@@ -59,15 +59,13 @@ func Exec(program string, argv, env []string, ports []Port) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = state.Close() }()
-	fd, err := unix.FcntlInt(state.Fd(), unix.F_DUPFD, 3) //nolint:mnd // beyond standard error
-	if err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	defer func() { _ = unix.Close(fd) }()
+	defer func() { _ = unix.Close(state) }()
 	kept, err := inherit(ports)
 	if err == nil {
-		err = unix.Exec(program, argv, append(env, variable+"="+strconv.Itoa(fd)))
+		_, err = unix.FcntlInt(uintptr(state), unix.F_SETFD, 0)
+	}
+	if err == nil {
+		err = unix.Exec(program, argv, append(env, variable+"="+strconv.Itoa(state)))
 		err = fmt.Errorf("execute %s: %w", program, err)
 	}
 	for _, fd := range kept {
@@ -92,21 +90,24 @@ func inherit(ports []Port) (kept []int, err error) {
 	return kept, nil
 }
 
-// write makes the text, in memory.
-func write(ports []Port) (*os.File, error) {
+// write makes the text, in memory, and returns its descriptor.
+func write(ports []Port) (int, error) {
 	b, err := json.Marshal(text{Version, ports})
 	if err != nil {
-		return nil, fmt.Errorf("hand over: %w", err)
+		return -1, fmt.Errorf("hand over: %w", err)
 	}
 	fd, err := unix.MemfdCreate("vcomd", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("hand over: %w", os.NewSyscallError("memfd_create", err))
+		return -1, fmt.Errorf("hand over: %w", os.NewSyscallError("memfd_create", err))
 	}
-	f := os.NewFile(uintptr(fd), "handover")
-	if _, err := f.WriteAt(b, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("hand over: %w", err), f.Close())
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err != nil {
+			return -1, errors.Join(fmt.Errorf("hand over: %w", os.NewSyscallError("write", err)), unix.Close(fd))
+		}
+		b = b[n:]
 	}
-	return f, nil
+	return fd, nil
 }
 
 // read takes a text apart, and closes it.

@@ -70,6 +70,7 @@ func file(t *testing.T, text string) int {
 }
 
 func two(t *testing.T) []Port {
+	t.Helper()
 	return []Port{
 		{Name: "a", Fingerprint: "fa", State: port.Saved{Left: 7}, Handles: port.Handles{TTY: file(t, "tty-a"), Connection: file(t, "net-a")}},
 		{Name: "b", Fingerprint: "fb", Handles: port.Handles{TTY: file(t, "tty-b"), Connection: -1}},
@@ -223,8 +224,12 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.mu.Lock()
-	var names []string
-	var files []*os.File
+	names, files := make([]string, 0, len(m.kept)), make([]*os.File, 0, len(m.kept))
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
 	for name, f := range m.kept {
 		// A duplicate: the manager closes its own while the next one runs.
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
@@ -232,7 +237,6 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		passed := os.NewFile(uintptr(fd), name)
-		defer func() { _ = passed.Close() }()
 		names, files = append(names, name), append(files, passed)
 	}
 	for _, s := range m.said {

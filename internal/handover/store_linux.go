@@ -38,7 +38,7 @@ func Store(ports []Port) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = state.Close() }()
+	defer func() { _ = unix.Close(state) }()
 	var stored []string
 	defer func() {
 		if err != nil {
@@ -60,7 +60,7 @@ func Store(ports []Port) (err error) {
 		}
 	}
 	// Last: without it the rest is of no use to anybody.
-	if err := store(storedText, int(state.Fd())); err != nil {
+	if err := store(storedText, state); err != nil {
 		return err
 	}
 	if err := n.barrier(); err != nil {
@@ -205,22 +205,28 @@ func (m manager) send(message string, fd int) error {
 // barrier waits until the service manager has read all that was sent (sd_notify(3),
 // BARRIER): it forgets messages of a process that has gone.
 func (m manager) barrier() error {
-	r, w, err := os.Pipe()
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	defer func() { _ = unix.Close(pipe[0]) }()
+	err := m.send("BARRIER=1", pipe[1])
+	_ = unix.Close(pipe[1])
 	if err != nil {
 		return err
 	}
-	defer func() { _ = r.Close() }()
-	err = m.send("BARRIER=1", int(w.Fd()))
-	_ = w.Close()
-	if err != nil {
-		return err
+	// A hang-up: the manager has closed its end.
+	poll := []unix.PollFd{{Fd: int32(pipe[0])}}
+	for end := time.Now().Add(storeTimeout); ; {
+		n, err := unix.Poll(poll, int(time.Until(end).Milliseconds())+1)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("poll", err)
+		case n == 0:
+			return errors.New("the service manager does not answer")
+		default:
+			return nil
+		}
 	}
-	if err := r.SetReadDeadline(time.Now().Add(storeTimeout)); err != nil {
-		return err
-	}
-	// The end of the file: the manager has closed its end.
-	if _, err := r.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
-		return errors.New("the service manager does not answer")
-	}
-	return nil
 }

@@ -200,8 +200,8 @@ func (e *echoServers) close() {
 	e.wg.Wait()
 }
 
-// print gives the figures, beside what is wanted.
-func (p *portsReport) print(w io.Writer) {
+// show gives the figures, beside what is wanted.
+func (p *portsReport) show(w io.Writer) {
 	if p.Error != "" {
 		say(w, "\n%d ports in one process: %v\n", p.Ports, errors.New(p.Error))
 		return

@@ -160,7 +160,7 @@ func (r *report) print(w io.Writer) {
 	r.printPace(w)
 	r.printIoctls(w)
 	if r.Ports != nil {
-		r.Ports.print(w)
+		r.Ports.show(w)
 	}
 	for _, p := range r.Peers {
 		for _, e := range slices.Concat(p.Notes, p.Errors) {
