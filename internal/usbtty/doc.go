@@ -74,7 +74,8 @@
 //
 // A URB that is cancelled while it waits has RET_UNLINK with -ECONNRESET as its only answer; one that was answered has status 0.
 // vhci_hcd gives a connection up that answers twice. Its sender may send a cancellation before the URB that it is for: the answer
-// then waits for the URB. 16 of these are kept.
+// then waits for the URB. 16 of these are kept. A cancellation that comes before any URB is for the device that was
+// attached to the same port before, and is answered for it, with -ECONNRESET; a later one of such a URB counts as answered.
 //
 // # Bounds
 //

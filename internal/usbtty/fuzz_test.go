@@ -19,7 +19,9 @@ type model struct {
 	pending map[uint32]bool   // submitted and not answered: whether it is for bytes from the device
 	unlinks map[uint32]uint32 // not answered: their targets
 	lost    map[uint32]bool   // targets that had not come, and are more than the device keeps
+	first   map[uint32]bool   // unlinks that came before any URB: they are for another device
 	buf     []byte            // of an answer that is not complete
+	begun   bool              // a URB has been submitted
 	open    bool
 }
 
@@ -50,6 +52,7 @@ func (m *model) feed(message []byte, cut int) {
 
 func (m *model) submit(direction, endpoint, length, packets uint32, setup uint64, cut int) {
 	m.seq++
+	m.begun = true
 	b := words(1, m.seq, dev, direction, endpoint, 0, length, 0, packets, 0)
 	b = binary.BigEndian.AppendUint64(b, setup)
 	follows := 0
@@ -69,6 +72,7 @@ func (m *model) unlink(target uint32, cut int) {
 		m.lost[target] = true
 	}
 	m.unlinks[m.seq] = target
+	m.first[m.seq] = !m.begun
 	m.feed(unlink(m.seq, target), cut)
 }
 
@@ -117,6 +121,10 @@ func (m *model) answer(b []byte) int {
 		delete(m.unlinks, seq)
 		_, waits := m.pending[target]
 		switch {
+		case m.first[seq]:
+			if status != -104 {
+				m.t.Fatalf("unlink %d, before any URB, has status %d", seq, status)
+			}
 		case status == -104 && waits:
 			delete(m.pending, target)
 		case status == -104:
@@ -171,7 +179,7 @@ func FuzzFeed(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{12, 0, 1, 9, 4, 4}, 50))
 	f.Add([]byte("$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0&000"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m := &model{t: t, log: &journal{sent: true}, pending: make(map[uint32]bool), unlinks: make(map[uint32]uint32), lost: make(map[uint32]bool)}
+		m := &model{t: t, log: &journal{sent: true}, pending: make(map[uint32]bool), unlinks: make(map[uint32]uint32), lost: make(map[uint32]bool), first: make(map[uint32]bool)}
 		m.dev = usbtty.New(usbtty.Config{Device: dev}, m.log)
 		busy := false // the handler's own calls
 		m.log.hook = func(line string) {

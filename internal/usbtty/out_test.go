@@ -103,6 +103,16 @@ func TestUnlinkAcrossWrap(t *testing.T) {
 	p.expect("unlink 2 -104", "unlink 3 0")
 }
 
+// A URB that went to the device that was on the port before can only be cancelled here: the kernel waits for that before it
+// looks at this device.
+func TestUnlinkOfPredecessor(t *testing.T) {
+	p := newPure(t)
+	p.feed(unlink(20, 10), unlink(22, 11))
+	p.expect("unlink 20 -104", "unlink 22 -104")
+	p.feed(control(23, 0xc0, 5, 0, 0, 2), unlink(24, 12), unlink(25, 23))
+	p.expect("ret 23 0 len 2: 01 60", "unlink 24 0", "unlink 25 0")
+}
+
 func TestPurge(t *testing.T) {
 	p := newPure(t)
 	p.feed(submitOut(1, "abc"), submitOut(2, ""), submitOut(3, "def"))

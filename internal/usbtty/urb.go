@@ -98,7 +98,13 @@ func (d *Device) unlink(seq, target uint32) {
 		d.counters.Dropped += uint64(d.tx.remove(target))
 		d.answer(retUnlink, seq, statusCancelled, 0)
 		d.answerRead(0)
-	case (!d.anySeq || int32(target-d.lastSeq) > 0) && len(d.early) < maxEarly:
+	case !d.anySeq:
+		// It is for the device that was attached to this port before: the controller
+		// sends to whoever is there now. Until it is answered a program waits in the
+		// driver, for the program the hub, which is to take that device away, and
+		// for the hub this device, which it looks at only then.
+		d.answer(retUnlink, seq, statusCancelled, 0)
+	case int32(target-d.lastSeq) > 0 && len(d.early) < maxEarly:
 		// The kernel's sender looks for new URBs first and for cancelled ones
 		// then: one that is both made and cancelled in between comes second.
 		// Whatever is answered now is wrong: the kernel either gives the URB
