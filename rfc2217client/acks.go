@@ -28,10 +28,11 @@ const (
 // pending is the newest request of a slot.
 type pending struct {
 	message comport.Message // nil: nothing was asked in this session
-	sentAt  time.Time
-	end     uint64 // where it ends in the stream that this end writes
-	open    int    // requests sent and not answered, older ones included
-	waiting bool   // for the answer to message
+	askedAt time.Time
+	sentAt  time.Time // from when its acknowledgement is waited for
+	end     uint64    // where it ends in the stream that this end writes
+	open    int       // requests sent and not answered, older ones included
+	waiting bool      // for the answer to message
 	resent  bool
 	mute    bool // unanswered once: not waited for again in this session
 }
@@ -80,7 +81,7 @@ func (s *Session) Request(now time.Time, messages ...comport.Message) {
 			continue
 		}
 		p := &s.pending[sl]
-		p.message, p.sentAt, p.resent = m, now, false
+		p.message, p.askedAt, p.sentAt, p.resent = m, now, now, false
 		p.end = s.tail()
 		p.open++
 		p.waiting = !p.mute
@@ -155,7 +156,7 @@ func (s *Session) encode(out *[]byte, room int, m comport.Message) bool {
 }
 
 // report takes a value that the server told.
-func (s *Session) report(m comport.Message) {
+func (s *Session) report(now time.Time, m comport.Message) {
 	s.banner.dropping = false
 	before := s.reported
 	s.reported.Set(m)
@@ -182,6 +183,9 @@ func (s *Session) report(m comport.Message) {
 	if asked && p.waiting && (p.open == 0 || p.resent) {
 		p.waiting, p.open = false, 0
 		ev.Request = p.message
+		if s.cfg.Acknowledged != nil {
+			s.cfg.Acknowledged(m.Command(), now.Sub(p.askedAt))
+		}
 	}
 	if sl == slotPurge {
 		s.purgeAcked = true

@@ -59,6 +59,7 @@ type Config struct {
 	DropBanner       bool          // see SessionConfig
 	Suspend          bool          // FLOWCONTROL-SUSPEND while Received does not take all
 	Signature        string
+	Acknowledged     func(c comport.Command, latency time.Duration) // see SessionConfig
 	Trace            func(TraceEntry)
 	// Dial makes a connection; nil: a Dialer's.
 	Dial func(ctx context.Context, r Remote) (net.Conn, error)
@@ -238,6 +239,7 @@ func (c *Client) sessionConfig() SessionConfig {
 		DropBanner:       c.cfg.DropBanner,
 		PurgeAcked:       c.purgeAcked,
 		Signature:        c.cfg.Signature,
+		Acknowledged:     c.cfg.Acknowledged,
 		Trace:            c.trace(),
 	}
 }

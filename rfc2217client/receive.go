@@ -170,9 +170,9 @@ func (s *Session) subnegotiation(now time.Time, o telnet.Option, payload []byte)
 			}
 			return
 		}
-		s.report(m)
+		s.report(now, m)
 	default:
-		s.report(m)
+		s.report(now, m)
 	}
 }
 

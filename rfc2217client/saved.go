@@ -78,7 +78,7 @@ func RestoreSession(cfg SessionConfig, saved SavedSession) (*Session, error) {
 	}
 	for i, r := range saved.Pending {
 		p := &s.pending[i]
-		*p = pending{sentAt: r.SentAt, end: r.End, open: r.Open, waiting: r.Waiting, resent: r.Resent, mute: r.Mute}
+		*p = pending{askedAt: r.SentAt, sentAt: r.SentAt, end: r.End, open: r.Open, waiting: r.Waiting, resent: r.Resent, mute: r.Mute}
 		if len(r.Message) == 0 {
 			continue
 		}

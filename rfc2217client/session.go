@@ -48,6 +48,11 @@ type SessionConfig struct {
 	// Signature answers a server that asks for one.
 	// "": it gets no answer, as an empty one would be a question.
 	Signature string
+	// Acknowledged, if set, is told of each acknowledgement that answers the newest
+	// request of its kind, and how long after that: the time in which the request
+	// waited to be sent or was sent again included. Lines and breaks are not waited
+	// for, so theirs are not told. It must not call the Session.
+	Acknowledged func(c comport.Command, latency time.Duration)
 	// Event receives what happens. It must not call the Session but for Request.
 	Event func(Event)
 	// Trace, if set, receives all that passes, decoded.

@@ -144,6 +144,9 @@ type Config struct {
 	Failed func(error)
 	// Events receives what happens; it is called on the loop and must not block.
 	Events func(Event)
+	// Acknowledged, if set, is told on the loop how long an acknowledgement has taken: see
+	// rfc2217client.SessionConfig.
+	Acknowledged func(c comport.Command, latency time.Duration)
 	// Trace, if set, receives all that passes on the wire.
 	Trace func(rfc2217client.TraceEntry)
 }

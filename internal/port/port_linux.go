@@ -141,6 +141,7 @@ func (p *Port) connectParts() {
 		DropBanner:       cfg.DropBanner,
 		Suspend:          cfg.Suspend,
 		Signature:        cfg.Signature,
+		Acknowledged:     cfg.Acknowledged,
 		Trace:            cfg.Trace,
 		Dial:             p.dial(),
 	}, p.loop, (*handler)(p))
