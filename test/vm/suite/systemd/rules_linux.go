@@ -67,16 +67,25 @@ func modules(ctx context.Context) error {
 	})
 }
 
-// install has vcomd install its rules.
-func install(ctx context.Context) error {
-	args := []string{"udev", "--install"}
-	for _, name := range slices.Sorted(maps.Keys(wants)) {
-		args = append(args, "--wants", name+"="+wants[name])
+// install has vcomd install its rules, and say that they are installed, or updated.
+func install(outcome string, flags ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		args := append([]string{"udev", "--install"}, flags...)
+		for _, name := range slices.Sorted(maps.Keys(wants)) {
+			if name != enabled {
+				args = append(args, "--wants", name+"="+wants[name])
+			}
+		}
+		said, err := command(ctx, rig.Vcomd, args...)
+		if want := filepath.Join(udev.Dir, udev.FileName) + " is " + outcome + "; they count"; err == nil && !strings.Contains(said, want) {
+			err = fmt.Errorf("it says: %s", said)
+		}
+		return errors.Join(err, allWell(ctx))
 	}
-	said, err := command(ctx, rig.Vcomd, args...)
-	if err == nil && !strings.Contains(said, filepath.Join(udev.Dir, udev.FileName)+" is installed; they count") {
-		err = fmt.Errorf("it says: %s", said)
-	}
+}
+
+// allWell has vcomd find everything that --tty usb is better with.
+func allWell(ctx context.Context) (err error) {
 	for _, name := range []string{"udev", "systemd", "vhci_hcd", "ftdi_sio"} {
 		is, checkErr := state(ctx, name)
 		if checkErr == nil && is != "ok" {
@@ -150,14 +159,17 @@ func permissions(path string, group, mode uint32) error {
 func access(ctx context.Context) error {
 	const link = "/dev/vcom/access"
 	err := with(ctx, "access", func(*rig.Port) error { return errors.Join(settle(ctx), permissions(link, dialout, 0o660)) })
-	other := with(ctx, "access", func(*rig.Port) error {
+	own := with(ctx, "access", func(*rig.Port) error {
 		if err := errors.Join(permissions(link, tty, 0o604), settle(ctx), permissions(link, tty, 0o604)); err != nil {
 			return err
 		}
+		if err := install("updated", "--group", "tty", "--mode", "0606")(ctx); err != nil {
+			return err
+		}
 		_, err := command(ctx, "udevadm", "trigger", "--settle", "--subsystem-match=tty")
-		return errors.Join(err, permissions(link, dialout, 0o660))
+		return errors.Join(err, permissions(link, tty, 0o606))
 	}, "--group", "tty", "--mode", "0604")
-	return errors.Join(err, other)
+	return errors.Join(err, own, install("updated")(ctx))
 }
 
 // modemManager looks at what ModemManager decides by: the tty's properties, and those of its USB device.

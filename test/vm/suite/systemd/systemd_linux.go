@@ -20,18 +20,22 @@ import (
 // limit is for what takes no time.
 const limit = 20 * time.Second
 
-// wants are the units that are wanted for ports. A device's and a template's unit have a dash of the name as \x2d.
+// wants are the units that are wanted for ports: by the rules, but for enabled's. In units' names a dash of the port's is \x2d.
 var wants = map[string]string{
 	"GPS":    "gpsd-on-vcom@GPS.service",
 	"plain":  "bound@plain.service",
 	"with-1": `bound@with\x2d1.service`,
 	"slow":   "slow@slow.service",
+	enabled:  "bound@enabled.service",
 }
+
+// enabled is the port whose unit is wanted by its device because it was enabled so.
+const enabled = "enabled"
 
 // units are made for the suite: they have the port open for as long as it is there, the second a little longer.
 var units = map[string]string{
 	"bound@.service": boundUnit,
-	"slow@.service":  boundUnit + "ExecStop=sleep 3\n",
+	"slow@.service":  boundUnit + "[Service]\nExecStop=sleep 3\n",
 }
 
 const boundUnit = `[Unit]
@@ -39,6 +43,8 @@ BindsTo=dev-vcom-%i.device
 After=dev-vcom-%i.device
 [Service]
 ExecStart=sh -c "exec sleep infinity </dev/vcom/%I"
+[Install]
+WantedBy=dev-vcom-%i.device
 `
 
 // Run makes the checks. Those of the rules come first: the others need them.
@@ -57,16 +63,18 @@ func Run(ctx context.Context, out *report.Writer) error {
 	}{
 		{"no rules", withoutRules},
 		{"modules", modules},
-		{"install", install},
+		{"install", install("installed")},
 		{"names", names},
 		{"group and mode", access},
 		{"ModemManager", modemManager},
 		{"a unit comes and goes", follows("plain")},
 		{"a unit of a name with a dash", follows("with-1")},
+		{"a unit that is enabled for its port", enable},
 		{"a unit after kill -9", killed},
 		{"a unit under hangup", hangup("plain")},
 		{"a unit that is slow to stop, under hangup", hangup("slow")},
 		{"gpsd", gpsd},
+		{"gpsd under hangup", gpsdHangup},
 		{"no unit has failed", noneFailed},
 		{"udev has no complaints", noComplaints},
 	} {

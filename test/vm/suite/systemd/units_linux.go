@@ -2,11 +2,8 @@ package systemd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +37,16 @@ func becomes(ctx context.Context, port, what string, wanted func(id string) bool
 		waited = fmt.Errorf("%w; %s", waited, status)
 	}
 	return id, errors.Join(err, waited)
+}
+
+// renewed waits until a port's unit is active as another one than the first.
+func renewed(ctx context.Context, port, first string, p *rig.Port) error {
+	_, err := becomes(ctx, port, "active again", func(id string) bool { return id != "" && id != first })
+	if err != nil {
+		events, _ := command(ctx, "journalctl", "-b", "-q", "--no-pager", "-o", "short-monotonic", "--lines=30") // of no account without an error
+		err = fmt.Errorf("%w; vcomd's log: %s; the journal: %s", err, p.Log(10), events)
+	}
+	return err
 }
 
 func none(id string) bool   { return id == "" }
@@ -94,53 +101,18 @@ func hangup(name string) func(context.Context) error {
 		}
 		first, err := becomes(ctx, name, "active", active)
 		if err = errors.Join(err, p.Await(ctx, "connected", 1), server.Stop()); err == nil {
-			_, err = becomes(ctx, name, "active again", func(id string) bool { return id != "" && id != first })
+			err = renewed(ctx, name, first, p)
 		}
 		return errors.Join(err, p.Stop())
 	}
 }
 
-// gpsd has Debian's gpsd started by its port, and get a fix from it.
-func gpsd(ctx context.Context) error {
-	return with(ctx, "GPS", func(*rig.Port) error {
-		if _, err := becomes(ctx, "GPS", "active", active); err != nil {
-			return err
-		}
-		if err := account(ctx); err != nil {
-			return err
-		}
-		fix := 0
-		err := eventually(ctx, "gpsd has a fix", func() (bool, string) {
-			said, err := command(ctx, "gpspipe", "-w", "-n", "12", "-x", "10")
-			for line := range strings.Lines(said) {
-				var r struct {
-					Class, Device string
-					Mode          int
-				}
-				if json.Unmarshal([]byte(line), &r) == nil && r.Class == "TPV" && r.Device == "/dev/vcom/GPS" {
-					fix = max(fix, r.Mode)
-				}
-			}
-			return fix >= 2, fmt.Sprint(said, err)
-		})
-		if err == nil && fix != 3 {
-			err = fmt.Errorf("the fix is not one in three dimensions: mode %d", fix)
-		}
-		return err
-	})
-}
-
-// account fails unless gpsd runs as its own user, which may open the port by its group alone.
-func account(ctx context.Context) error {
-	pid, err := command(ctx, "systemctl", "show", "--value", "--property=MainPID", wants["GPS"])
-	if err != nil {
+// enable has systemd want a unit for its port without a word in the rules.
+func enable(ctx context.Context) error {
+	if _, err := command(ctx, "systemctl", "enable", wants[enabled]); err != nil {
 		return err
 	}
-	const user, group = "\nUid:\t900\t", "\nGid:\t20\t"
-	return eventually(ctx, "gpsd is gpsd:dialout", func() (bool, string) {
-		status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
-		return err == nil && strings.Contains(string(status), user) && strings.Contains(string(status), group), string(status)
-	})
+	return follows(enabled)(ctx)
 }
 
 // noneFailed asks systemd.
