@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -24,25 +22,24 @@ func statusCommand() *cli.Command {
 		Name:      "status",
 		Usage:     "show what the ports of all running vcomds are doing, or one of them",
 		ArgsUsage: "[PORT]",
-		Description: "PORT is a port's name, one of its links, its overlay or its tty. Exit status 1: there is no such port,\n" +
-			"or a vcomd could not be asked.",
+		Description: "PORT is a port's name, one of its links, its overlay or its tty. Without it there is a table: LINES has a letter for\n" +
+			"each line that is on: T (DTR) and R (RTS), C (CTS), S (DSR), D (DCD), I (RI); BYTES are written and read; DROPS are\n" +
+			"lost. Exit status 1: there is no such port, or a vcomd could not be asked.",
 		OnUsageError: onUsageError,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "show it again and again, until ^C"},
 			runDirFlag(&runDir),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Len() > 1 {
 				return &usageError{fmt.Sprintf("status: unexpected argument %q; there is one PORT, or none for all", c.Args().Get(1))}
 			}
-			client := controlClient(runDir)
-			ports, err := statusOf(c.Context, client, c.Args())
-			if len(ports) > 0 || err == nil {
-				if werr := printStatus(c.App.Writer, ports, client, c.Bool("json")); werr != nil {
-					return werr
-				}
+			s := status{client: controlClient(runDir), port: c.Args().First(), json: c.Bool("json"), colour: hasColour(c.App.Writer), width: tableWidth}
+			if c.Bool("watch") {
+				return s.watch(c.Context, c.App.Writer)
 			}
-			return err
+			return s.print(c.Context, c.App.Writer)
 		},
 	}
 }
@@ -65,16 +62,26 @@ func controlClient(runDir string) control.Client {
 	return control.Client{RunDirs: dirs}
 }
 
-// statusOf returns one port, or all; with those, the error is for the others.
-func statusOf(ctx context.Context, client control.Client, args cli.Args) ([]control.Port, error) {
-	if args.Present() {
-		found, err := client.Find(ctx, args.First())
+// status is what vcomd status is to show, and how.
+type status struct {
+	client  control.Client
+	port    string // "": all
+	json    bool
+	compact bool // JSON on one line
+	colour  bool
+	width   int // columns of a table
+}
+
+// ask returns one port, or all; with those, the error is for the others.
+func (s *status) ask(ctx context.Context) ([]control.Port, error) {
+	if s.port != "" {
+		found, err := s.client.Find(ctx, s.port)
 		if err != nil {
 			return nil, fmt.Errorf("status: %w", err)
 		}
 		return []control.Port{found.Port}, nil
 	}
-	found, failed := client.All(ctx)
+	found, failed := s.client.All(ctx)
 	ports := make([]control.Port, 0, len(found))
 	for _, f := range found {
 		ports = append(ports, f.Port)
@@ -85,152 +92,36 @@ func statusOf(ctx context.Context, client control.Client, args cli.Args) ([]cont
 	return ports, nil
 }
 
-func printStatus(w io.Writer, ports []control.Port, client control.Client, asJSON bool) error {
-	if asJSON {
+// print shows it once.
+func (s *status) print(ctx context.Context, w io.Writer) error {
+	ports, err := s.ask(ctx)
+	if len(ports) > 0 || err == nil {
+		if werr := s.show(w, ports, time.Now()); werr != nil {
+			return werr
+		}
+	}
+	return err
+}
+
+func (s *status) show(w io.Writer, ports []control.Port, now time.Time) error {
+	switch {
+	case s.json:
 		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
+		if !s.compact {
+			e.SetIndent("", "  ")
+		}
 		e.SetEscapeHTML(false)
 		return e.Encode(struct {
 			Version int            `json:"version"`
 			Ports   []control.Port `json:"ports"` // [] for none
 		}{control.Version, append([]control.Port{}, ports...)})
-	}
-	if len(ports) == 0 {
-		_, err := fmt.Fprintf(w, "no ports: no vcomd has a socket in %s\n", strings.Join(client.RunDirs, " or "))
+	case len(ports) == 0:
+		_, err := fmt.Fprintf(w, "no ports: no vcomd has a socket in %s\n", strings.Join(s.client.RunDirs, " or "))
 		return err
-	}
-	for i, p := range ports {
-		if i > 0 {
-			if _, err := fmt.Fprintln(w); err != nil {
-				return err
-			}
-		}
-		if err := printPort(w, p, time.Now()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printPort shows a port to people: what matters, and what is wrong. All else is
-// in the JSON.
-func printPort(w io.Writer, p control.Port, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name string, parts ...string) {
-		shown := make([]string, 0, len(parts))
-		for _, part := range parts {
-			if part != "" {
-				shown = append(shown, control.Escape(part))
-			}
-		}
-		if len(shown) > 0 {
-			_, _ = fmt.Fprintf(t, "  %s\t%s\n", name, strings.Join(shown, ", ")) // Flush tells
-		}
-	}
-	_, _ = fmt.Fprintln(t, control.Escape(p.Name))
-	row("tty", append(append([]string{p.TTY}, p.Links...), p.Overlay)...)
-	row("remote", p.Remote, connection(p, now))
-	opened := "no program has it open"
-	if p.Open {
-		opened = "a program has it open"
-	}
-	row("program", opened)
-	row("line", line(p)...)
-	row("drives", "DTR "+p.DTR, "RTS "+p.RTS, when(p.Break, "a break"))
-	if p.Connected && p.Mode == modeRFC2217 {
-		row("receives", "CTS "+onOff(p.CTS), "DSR "+onOff(p.DSR), "DCD "+onOff(p.DCD), "RI "+onOff(p.RI))
-	}
-	row("bytes", count(p.Counters.FromProgram, "written"), count(p.Counters.ToProgram, "read"),
-		when(p.OutQueue > 0, strconv.Itoa(p.OutQueue)+" wait to be sent"))
-	row("lost", losses(p.Counters)...)
-	row("errors", troubles(p.Counters)...)
-	row("because", p.LastError)
-	return t.Flush()
-}
-
-// modeRFC2217 is control.Port.Mode where settings and lines reach the server.
-const modeRFC2217 = "rfc2217"
-
-func connection(p control.Port, now time.Time) string {
-	since := now.Sub(p.Since).Round(time.Second).String()
-	switch {
-	case !p.Connected && p.LastError != "":
-		return "NOT CONNECTED for " + since + ", trying again"
-	case !p.Connected && p.Open:
-		return "connecting for " + since
-	case !p.Connected:
-		return "not connected for " + since
-	case p.Suspended:
-		return "connected for " + since + " (" + p.Mode + "), which holds the output"
-	case p.Mode != modeRFC2217:
-		return "connected for " + since + " (" + p.Mode + ": settings and lines do not reach it)"
+	case s.port != "":
+		return printPort(w, ports[0], now)
 	default:
-		return "connected for " + since + " (" + p.Mode + ")"
-	}
-}
-
-func line(p control.Port) []string {
-	wanted, reported := describeLine(p.Wanted), describeLine(p.Reported)
-	switch {
-	case wanted == "" && reported == "":
-		return []string{"nobody has asked for any settings"}
-	case wanted == "":
-		return []string{reported + " as the server says", "nobody has asked for any"}
-	case reported == "":
-		return []string{wanted}
-	case wanted == reported || p.Wanted.Line == p.Reported.Line && p.Reported.Flow == "":
-		return []string{wanted, "which the server confirms"}
-	default:
-		return []string{wanted, "the server says " + reported}
-	}
-}
-
-func describeLine(s control.Settings) string {
-	parts := []string{}
-	if s.Line != "" {
-		parts = append(parts, s.Line)
-	}
-	if s.Flow != "" {
-		parts = append(parts, "flow control "+s.Flow)
-	}
-	if s.FlowInbound != "" {
-		parts = append(parts, "inbound "+s.FlowInbound)
-	}
-	return strings.Join(parts, " ")
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-func when(is bool, text string) string {
-	if is {
-		return text
-	}
-	return ""
-}
-
-func count(n uint64, what string) string { return strconv.FormatUint(n, 10) + " " + what }
-
-// some is count for what is only worth a word if there is any.
-func some(n uint64, what string) string { return when(n > 0, count(n, what)) }
-
-func losses(c control.Counters) []string {
-	return []string{
-		some(c.DroppedStale, "too old when the connection was back"), some(c.DroppedDown, "written while there was none"),
-		some(c.DroppedUnsent, "never sent"), some(c.Unconfirmed, "under way when a connection was lost"),
-		some(c.Undelivered, "received and not read when one was lost"), some(c.DroppedClosed, "received while no program had it open"),
-		some(c.DroppedBanner, "of the server's banner"),
-	}
-}
-
-func troubles(c control.Counters) []string {
-	return []string{
-		some(c.Unanswered, "requests without an answer"), some(c.DroppedRequests, "requests there was no room for"),
-		some(c.UnknownMessages, "unknown messages"), some(c.BrokenMessages, "broken messages"),
-		some(uint64(c.Framing), "framing"), some(uint64(c.Parity), "parity"), some(uint64(c.Overrun), "overrun"), some(uint64(c.Break), "breaks received"),
+		_, err := io.WriteString(w, table(ports, now, s.width, s.colour))
+		return err
 	}
 }

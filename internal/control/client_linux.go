@@ -204,6 +204,9 @@ func decodeReply(text []byte) (r Reply, err error) {
 	if r.Version != Version {
 		return Reply{}, fmt.Errorf("it speaks version %d, and this program version %d", r.Version, Version)
 	}
+	if r.Error != nil {
+		r.Error.Message = lines(r.Error) // whoever it is that answers
+	}
 	return r, nil
 }
 
