@@ -100,8 +100,8 @@ func reloadCommand() *cli.Command {
 		Name:      "reload",
 		Usage:     "have a vcomd serve read its configuration again",
 		ArgsUsage: "[INSTANCE]",
-		Description: "INSTANCE is the name that the file gives (name), which is " + config.DefaultInstance + " without one, or that of the port with vcomd serve\n" +
-			"--only. Ports that are configured as they were are not touched. Exit status 1: there is no such vcomd; 2: the\n" +
+		Description: "INSTANCE is the name that the file gives (name), which is " + config.DefaultInstance + " without one; with vcomd serve --only it is the\n" +
+			"port's. Ports that are configured as they were are not touched. Exit status 1: there is no such vcomd; 2: the\n" +
 			"configuration is wrong, and all is as it was.",
 		OnUsageError: onUsageError,
 		Flags:        []cli.Flag{runDirFlag(&runDir)},

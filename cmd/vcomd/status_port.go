@@ -53,6 +53,8 @@ const modeRFC2217 = "rfc2217"
 func connection(p control.Port, now time.Time) string {
 	since := now.Sub(p.Since).Round(time.Second).String()
 	switch {
+	case p.Disconnected:
+		return "disconnected for " + since
 	case !p.Connected && p.LastError != "":
 		return "NOT CONNECTED for " + since + ", trying again"
 	case !p.Connected && p.Open:

@@ -131,6 +131,8 @@ func state(p control.Port) string {
 	switch {
 	case p.TTY == "" && p.LastError != "":
 		return "missing"
+	case p.Disconnected:
+		return "off"
 	case !p.Connected && p.LastError != "":
 		return "down"
 	case !p.Connected && p.Open:

@@ -30,6 +30,8 @@ type Port struct {
 	Since     time.Time `json:"since"`     // when Connected became what it is
 	Mode      string    `json:"mode"`      // rfc2217, telnet or raw; negotiating without a connection
 	Suspended bool      `json:"suspended"` // the server holds the output
+	// Disconnected: somebody has ended the connection by request, and none is made.
+	Disconnected bool `json:"disconnected,omitempty"`
 
 	Wanted   Settings `json:"wanted"`   // what programs, --line and vcomd set ask for
 	Reported Settings `json:"reported"` // what the server has said in this connection

@@ -62,6 +62,7 @@ func describe(p Controlled) Port {
 	if d.Links == nil {
 		d.Links = []string{} // [] in JSON, not null
 	}
+	d.Disconnected = errors.Is(s.LastError, port.ErrDisconnected)
 	if s.LastError != nil {
 		d.LastError = message(s.LastError)
 	}
