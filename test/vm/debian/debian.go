@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// ErrPackage: apt knows no such package, or does not give it.
+// ErrPackage means that apt knows no such package, or does not give it.
 var ErrPackage = errors.New("no usable package")
 
 // FileName asks apt under which name it would download a package: it has the version.

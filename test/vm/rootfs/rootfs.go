@@ -13,7 +13,7 @@ import (
 	"github.com/vcomd/vcomd/test/vm/debian"
 )
 
-// ErrRelease: this machine is no Debian of which there is an archive.
+// ErrRelease means that this machine is no Debian of which there is an archive.
 var ErrRelease = errors.New("not a release of Debian")
 
 // Packages are installed, with what they depend on; besides them only what Debian calls essential.
@@ -38,15 +38,15 @@ func Fetch(ctx context.Context, cache string, progress func(string)) (string, er
 		return "", err
 	}
 	files := make(map[string]string)
-	sum := sha256.New()
-	fmt.Fprintln(sum, format, Extras, left)
+	made := []string{fmt.Sprint(format, Extras, left)}
 	for _, name := range append(sorted(Extras), Packages...) {
 		if files[name], err = debian.FileName(ctx, name); err != nil {
 			return "", err
 		}
-		fmt.Fprintln(sum, files[name])
+		made = append(made, files[name])
 	}
-	result := filepath.Join(cache, "rootfs-"+release+"-"+hex.EncodeToString(sum.Sum(nil)[:4])+".cpio")
+	sum := sha256.Sum256([]byte(strings.Join(made, "\n")))
+	result := filepath.Join(cache, "rootfs-"+release+"-"+hex.EncodeToString(sum[:4])+".cpio")
 	if _, err := os.Stat(result); err == nil {
 		return result, nil
 	}
@@ -70,14 +70,14 @@ func Fetch(ctx context.Context, cache string, progress func(string)) (string, er
 			return "", err
 		}
 	}
-	made := filepath.Join(work, "rootfs.cpio")
-	if err := pack(ctx, made, installed, extras); err != nil {
+	packed := filepath.Join(work, "rootfs.cpio")
+	if err := pack(ctx, packed, installed, extras); err != nil {
 		return "", err
 	}
 	if err := removeOlder(cache); err != nil {
 		return "", err
 	}
-	return result, os.Rename(made, result)
+	return result, os.Rename(packed, result)
 }
 
 // codename reads os-release(5).

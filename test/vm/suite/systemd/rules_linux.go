@@ -142,8 +142,9 @@ func names(ctx context.Context) error {
 	return errors.Join(once(), once(), with(ctx, "other", func(*rig.Port) error { return once() }))
 }
 
-// permissions fails unless a node is so.
-func permissions(path string, group, mode uint32) error {
+// permissions fails unless the node of the port access is so.
+func permissions(group, mode uint32) error {
+	const path = "/dev/vcom/access"
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return &fs.PathError{Op: "stat", Path: path, Err: err}
@@ -157,17 +158,16 @@ func permissions(path string, group, mode uint32) error {
 // access has what vcomd gives to a tty agree with the rules, or come after them: udev does not undo it until it is told to look
 // at all devices again.
 func access(ctx context.Context) error {
-	const link = "/dev/vcom/access"
-	err := with(ctx, "access", func(*rig.Port) error { return errors.Join(settle(ctx), permissions(link, dialout, 0o660)) })
+	err := with(ctx, "access", func(*rig.Port) error { return errors.Join(settle(ctx), permissions(dialout, 0o660)) })
 	own := with(ctx, "access", func(*rig.Port) error {
-		if err := errors.Join(permissions(link, tty, 0o604), settle(ctx), permissions(link, tty, 0o604)); err != nil {
+		if err := errors.Join(permissions(tty, 0o604), settle(ctx), permissions(tty, 0o604)); err != nil {
 			return err
 		}
 		if err := install("updated", "--group", "tty", "--mode", "0606")(ctx); err != nil {
 			return err
 		}
 		_, err := command(ctx, "udevadm", "trigger", "--settle", "--subsystem-match=tty")
-		return errors.Join(err, permissions(link, tty, 0o606))
+		return errors.Join(err, permissions(tty, 0o606))
 	}, "--group", "tty", "--mode", "0604")
 	return errors.Join(err, own, install("updated")(ctx))
 }

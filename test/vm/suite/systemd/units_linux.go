@@ -87,24 +87,23 @@ func killed(ctx context.Context) error {
 	return follows("plain")(ctx)
 }
 
-// hangup has a server end, with which the adapter is pulled out and plugged in again: its unit is another one then, however long
-// the first took to end.
-func hangup(name string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		server, err := rig.Serve(ctx, false)
-		if err != nil {
-			return err
-		}
-		p, err := start(ctx, name, server.Addr, "--connect", "always", "--on-loss", "hangup", "--retry", "50ms")
-		if err != nil {
-			return errors.Join(err, server.Stop())
-		}
-		first, err := becomes(ctx, name, "active", active)
-		if err = errors.Join(err, p.Await(ctx, "connected", 1), server.Stop()); err == nil {
-			err = renewed(ctx, name, first, p)
-		}
-		return errors.Join(err, p.Stop())
+// hangup has a server end, with which the adapter is pulled out and plugged in again: its unit is another one then. systemd would
+// not start one that is still being stopped when the port is there again.
+func hangup(ctx context.Context) error {
+	const name = "plain"
+	server, err := rig.Serve(ctx, false)
+	if err != nil {
+		return err
 	}
+	p, err := start(ctx, name, server.Addr, "--connect", "always", "--on-loss", "hangup", "--retry", "50ms")
+	if err != nil {
+		return errors.Join(err, server.Stop())
+	}
+	first, err := becomes(ctx, name, "active", active)
+	if err = errors.Join(err, p.Await(ctx, "connected", 1), server.Stop()); err == nil {
+		err = renewed(ctx, name, first, p)
+	}
+	return errors.Join(err, p.Stop())
 }
 
 // enable has systemd want a unit for its port without a word in the rules.
