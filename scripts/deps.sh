@@ -8,6 +8,8 @@ packages=(
   gensio-bin ser2net sredird socat python3-serial openssl
   gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll setserial
   iproute2 nftables        # networks of the tests' own
+  tshark                   # reads what vcomd monitor writes
+  prometheus               # promtool, for the alert rules
 )
 # 32-bit programs under vcomd run.
 [ "$(dpkg --print-architecture)" != amd64 ] || packages+=(gcc-multilib)

@@ -84,6 +84,9 @@ func (m *monitorFlags) run(c *cli.Context) (err error) {
 		}
 	}
 	err = client.Monitor(c.Context, found, shows, func(e control.Entry) error {
+		if e.Kind == control.KindBegin {
+			_, _ = fmt.Fprintf(c.App.ErrWriter, "vcomd: monitoring %s, %s; ^C ends it\n", control.Escape(found.Port.Name), control.Escape(found.Port.Remote))
+		}
 		if packets != nil {
 			if err := packets.take(e); err != nil {
 				return err

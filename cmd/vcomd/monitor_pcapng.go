@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/netip"
 
@@ -62,8 +63,7 @@ func (c *capture) take(e control.Entry) error {
 		return c.now.Write(e.Time, from, e.Data)
 	case control.KindLost:
 		if c.now != nil && e.Lost != nil {
-			c.now.Skip(pcapng.FromClient, e.Lost.WireSent)
-			c.now.Skip(pcapng.FromServer, e.Lost.WireReceived)
+			return errors.Join(c.now.Skip(e.Time, pcapng.FromClient, e.Lost.WireSent), c.now.Skip(e.Time, pcapng.FromServer, e.Lost.WireReceived))
 		}
 	case control.KindEvent:
 		if e.Event == string(port.KindDisconnected) || e.Event == string(port.KindStopped) {
@@ -81,6 +81,9 @@ func (c *capture) begin(e control.Entry) error {
 	c.connection = e.Connection
 	client := netip.AddrPortFrom(clientAddress, uint16(firstPort+e.Connection%freePorts))
 	c.now = pcapng.NewConversation(c.w, client, c.server)
+	if c.server.Port() == telnetPort {
+		c.now.Telnet()
+	}
 	return c.now.Open(e.Time)
 }
 

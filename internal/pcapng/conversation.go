@@ -2,6 +2,7 @@ package pcapng
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -49,6 +50,9 @@ type Conversation struct {
 	next  [2]uint32 // the number of each side's next byte
 	ids   [2]uint16 // of the next packet
 	frame []byte
+
+	telnet bool
+	held   [2][]byte // of each side: the beginning of a command of Telnet
 }
 
 // NewConversation returns a connection of IPv4 addresses that has not begun.
@@ -69,8 +73,28 @@ func (c *Conversation) Open(at time.Time) error {
 	return nil
 }
 
+// Telnet has packets end between commands of Telnet: what Write is given of one is held
+// until the rest comes, or Close, or too much.
+func (c *Conversation) Telnet() { c.telnet = true }
+
 // Write writes bytes that one side has sent, in as many packets as they take.
 func (c *Conversation) Write(at time.Time, from Side, data []byte) error {
+	if c.telnet {
+		c.held[from] = append(c.held[from], data...)
+		data = c.held[from]
+		for n := whole(data, maxSegment); n > 0; n = whole(data, maxSegment) {
+			if err := c.segment(at, from, flagPSH|flagACK, data[:n]); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+		c.held[from] = c.held[from][:copy(c.held[from], data)]
+		return nil
+	}
+	return c.write(at, from, data)
+}
+
+func (c *Conversation) write(at time.Time, from Side, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), maxSegment)
 		if err := c.segment(at, from, flagPSH|flagACK, data[:n]); err != nil {
@@ -83,10 +107,24 @@ func (c *Conversation) Write(at time.Time, from Side, data []byte) error {
 
 // Skip leaves out bytes that one side has sent and nobody knows: they look like packets
 // that were not captured.
-func (c *Conversation) Skip(from Side, n uint64) { c.next[from] += uint32(n) } //nolint:gosec // it wraps around
+func (c *Conversation) Skip(at time.Time, from Side, n uint64) error {
+	err := c.flush(at, from)
+	c.next[from] += uint32(n) //nolint:gosec // it wraps around
+	return err
+}
+
+// flush writes what is held.
+func (c *Conversation) flush(at time.Time, from Side) error {
+	held := c.held[from]
+	c.held[from] = nil
+	return c.write(at, from, held)
+}
 
 // Close writes the packets that a connection ends with.
 func (c *Conversation) Close(at time.Time) error {
+	if err := errors.Join(c.flush(at, FromClient), c.flush(at, FromServer)); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		from  Side
 		flags byte

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,8 +120,7 @@ func TestConversation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.Skip(FromServer, 100)
-	if err := errors.Join(c.Write(at, FromServer, []byte("after")), c.Close(at)); err != nil {
+	if err := errors.Join(c.Skip(at, FromServer, 100), c.Write(at, FromServer, []byte("after")), c.Close(at)); err != nil {
 		t.Fatal(err)
 	}
 	blocks := read(t, file.Bytes())
@@ -180,6 +180,53 @@ func TestConversation(t *testing.T) {
 	}
 }
 
+// TestTelnet: packets end between commands, however the bytes came.
+func TestTelnet(t *testing.T) {
+	long := "\xff\xfa\x2c" + string(bytes.Repeat([]byte{'x'}, 3000)) + "\xff\xf0"
+	for _, c := range []struct {
+		name  string
+		comes []string
+		want  []string
+	}{
+		{"data", []string{"ab", "c"}, []string{"ab", "c"}},
+		{"a verb in three", []string{"\xff", "\xfb", "\x2c"}, []string{"\xff\xfb\x2c"}},
+		{"data before a part", []string{"ab\xff", "\xff"}, []string{"ab", "\xff\xff"}},
+		{"a command of two", []string{"\xff\xf3a"}, []string{"\xff\xf3a"}},
+		{"a message in two", []string{"\xff\xfa\x2c\x01\xff\xff", "\x00\xff", "\xf0b"}, []string{"\xff\xfa\x2c\x01\xff\xff\x00\xff\xf0b"}},
+		{"one that never ends", []string{"\xff\xfa\x2c", "\xff\xfb\x2c"}, []string{"\xff\xfa\x2c\xff\xfb\x2c"}},
+		{"the end of the last", []string{"\xff\xfa\x2c"}, []string{"\xff\xfa\x2c"}},
+		{"one too long", []string{long}, []string{long[:1460], long[1460:2920], long[2920:]}},
+		{"one at the end of a packet", []string{string(bytes.Repeat([]byte{'y'}, 1459)) + "\xff\xfb\x2c"}, []string{string(bytes.Repeat([]byte{'y'}, 1459)), "\xff\xfb\x2c"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var file bytes.Buffer
+			w, err := NewWriter(&file, "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conversation := NewConversation(w, client, server)
+			conversation.Telnet()
+			for _, p := range c.comes {
+				if err := conversation.Write(time.Now(), FromServer, []byte(p)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := conversation.Close(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, b := range read(t, file.Bytes())[2:] {
+				if p := parse(t, b); p.data != "" {
+					got = append(got, p.data)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("packets %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestEndOfDisk: a file that cannot be written is told.
 func TestEndOfDisk(t *testing.T) {
 	full := errors.New("no space left")
@@ -222,15 +269,26 @@ func FuzzConversation(f *testing.F) {
 		}
 		c := NewConversation(w, client, server)
 		when := time.Unix(at, 0)
-		_ = c.Write(when, FromClient, data)
-		c.Skip(FromServer, skip)
-		_ = c.Write(when, FromServer, data)
-		var got string
-		for _, b := range read(t, file.Bytes())[2:] {
-			got += parse(t, b).data
+		if skip%2 == 0 {
+			c.Telnet()
 		}
-		if got != string(data)+string(data) {
-			t.Errorf("%d bytes, want twice %d", len(got), len(data))
+		_ = c.Write(when, FromClient, data)
+		_ = c.Skip(when, FromServer, skip)
+		for _, b := range data {
+			_ = c.Write(when, FromServer, []byte{b})
+		}
+		_ = c.Close(when)
+		var got [2]string
+		for _, b := range read(t, file.Bytes())[2:] {
+			p := parse(t, b)
+			if p.inbound {
+				got[1] += p.data
+			} else {
+				got[0] += p.data
+			}
+		}
+		if got != [2]string{string(data), string(data)} {
+			t.Errorf("%d and %d bytes, want %d each", len(got[0]), len(got[1]), len(data))
 		}
 	})
 }

@@ -75,7 +75,7 @@ func TestStatusTellsTheTruth(t *testing.T) {
 			t.Errorf("%s is %+v", name, got)
 		}
 	}
-	people := mustRun(t, binary, "status", "--run-dir", v.runDir())
+	people := mustRun(t, binary, "status", "--run-dir", v.runDir(), "tty")
 	for _, want := range []string{"tty\n", target + ", " + v.link, s.addr + ", connected for ", "a program has it open", "19200-7E1", "CTS on, DSR off, DCD on, RI off", "5 written, 7 read"} {
 		if !strings.Contains(people, want) {
 			t.Errorf("the status for people has no %q:\n%s", want, people)
@@ -108,7 +108,7 @@ func TestStatusOfAll(t *testing.T) {
 	d.start(nil, "--link", "gps", "sim:gps")
 	d.start(nil, "--link", "two words \x1b[2J", "sim:echo")
 	out, errs, code := d.execute("vcomd status")
-	if code != 0 || errs != "" || !strings.Contains(out, "gps\n  tty ") || !strings.Contains(out, `two words \x1b[2J`) || strings.Contains(out, "\x1b") {
+	if code != 0 || errs != "" || !strings.Contains(out, "/gps  ") || !strings.Contains(out, `two words \x1b[2J`) || strings.Contains(out, "\x1b") {
 		t.Errorf("status %d, %q, %q", code, out, errs)
 	}
 	out, errs, code = d.execute("vcomd status --json")
@@ -259,7 +259,7 @@ func TestStatusOfAStoppedVcomd(t *testing.T) {
 	}
 	defer func() { _ = stopped.cmd.Process.Signal(syscall.SIGCONT) }()
 	out, errs, code := d.execute("vcomd status")
-	if code != 1 || !strings.Contains(out, "well\n") || !strings.Contains(d.anonymous(errs), "cannot ask the vcomd at RUN/hangs.sock: it does not answer; see whether it is stopped") {
+	if code != 1 || !strings.Contains(out, "/well  pts/") || !strings.Contains(d.anonymous(errs), "cannot ask the vcomd at RUN/hangs.sock: it does not answer; see whether it is stopped") {
 		t.Errorf("status %d, %q, %q", code, out, errs)
 	}
 	if err := stopped.cmd.Process.Signal(syscall.SIGCONT); err != nil {
