@@ -32,6 +32,10 @@
 //	network               loss, reordering, delay and a cut, by the kernel's netem
 //	speed                 figures of the 16550, the pseudo-terminal and the tty of the kernel's, side by side
 //	plain, nousb          any kernel; one without USB
+//	systemd               udev's rules, units of ports, and gpsd, under Debian's udev and systemd
+//
+// The last one's machine (Job.System, cmd's -system) has another file system: package rootfs has mmdebstrap install a Debian, once; systemd is its
+// first process, and the guest a service, which runs the suites and ends the machine as /init does elsewhere. modprobe is the real one.
 //
 // # Adding
 //

@@ -191,9 +191,10 @@ func modemManager(ctx context.Context) error {
 	})
 }
 
-// noComplaints reads what udev has logged since the start: warnings and worse.
+// noComplaints reads what udev has logged since the start: warnings and worse. Of what comes by way of the kernel's log the journal
+// knows no unit.
 func noComplaints(ctx context.Context) error {
-	said, err := command(ctx, "journalctl", "-b", "-q", "-o", "cat", "-p", "warning", "-u", "systemd-udevd.service")
+	said, err := command(ctx, "journalctl", "-b", "-q", "-o", "cat", "-p", "warning", "-t", "systemd-udevd", "-t", "(udev-worker)")
 	if err == nil && said != "" {
 		err = fmt.Errorf("it has logged: %s", said)
 	}
