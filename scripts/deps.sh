@@ -8,6 +8,7 @@ packages=(
   gensio-bin ser2net sredird socat python3-serial openssl
   gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll setserial
   iproute2 nftables        # networks of the tests' own
+  mandoc                   # the manual pages
   tshark                   # reads what vcomd monitor writes
   prometheus               # promtool, for the alert rules
 )

@@ -137,7 +137,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{serveCommand(), runCommand(), statusCommand(), setCommand(), monitorCommand(), reconnectCommand(), disconnectCommand(), purgeCommand(), reloadCommand(), checkCommand(), udevCommand(), simCommand(), {
+		Commands: []*cli.Command{serveCommand(), runCommand(), statusCommand(), setCommand(), monitorCommand(), reconnectCommand(), disconnectCommand(), purgeCommand(), reloadCommand(), checkCommand(), udevCommand(), manCommand(), simCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

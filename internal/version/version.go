@@ -34,3 +34,19 @@ func devel(settings []debug.BuildSetting) string {
 	}
 	return "devel (" + strings.Join(parts, ", ") + ")"
 }
+
+// Date returns the day of the commit that this was built from, as 2006-01-02; without
+// one, the day of the first.
+func Date() string {
+	const first = "2026-11-20"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return first
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" && len(s.Value) >= len(first) {
+			return s.Value[:len(first)]
+		}
+	}
+	return first
+}
