@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -61,7 +62,7 @@ func (r *Report) headline() string {
 // rows are names and values.
 func (r *Report) rows() [][2]string {
 	c := r.Connection
-	rows := [][2]string{{"connection", joined(c.Address, from(c.Local), prefixed("through ", c.Proxy), "after "+ms(c.ConnectMS))}}
+	rows := [][2]string{{"connection", joined(cmp.Or(c.Address, "simulated"), from(c.Local), prefixed("through ", c.Proxy), "after "+ms(c.ConnectMS))}}
 	if t := c.TLS; t != nil {
 		checked := "certificate checked"
 		if t.Unverified {
