@@ -37,7 +37,9 @@ func (g *gate) Accept() (net.Conn, error) {
 		case err == nil:
 			one := &conn{Conn: c, gate: g}
 			if unixConn, ok := c.(*net.UnixConn); ok {
-				one.peer, one.peerErr = socket.PeerOf(unixConn)
+				if one.peer, one.peerErr = socket.PeerOf(unixConn); one.peerErr != nil {
+					one.peer = socket.Peer{UID: -1} // not root
+				}
 			}
 			if g.admit(one) {
 				return one, nil
@@ -57,32 +59,37 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 }
 
-// admit finds room for a connection, and reports whether there was any.
+// admit finds room for a connection, and reports whether there was any. For root there
+// is, whatever others do.
 func (g *gate) admit(c *conn) bool {
 	g.mu.Lock()
-	count := make(map[int]int)
+	mine, waiting := 0, make(map[int]int)
 	for _, other := range g.conns {
-		count[other.peer.UID]++
+		if other.peer.UID == c.peer.UID {
+			mine++
+		}
+		if !other.began {
+			waiting[other.peer.UID]++
+		}
 	}
-	var gone *conn
-	full := false
-	if of := c.peer.UID; count[of] >= maxPerUser {
-		gone, full = g.waiting(of), true
-	} else if len(g.conns) >= maxConns {
-		// Whoever has the most gives way.
-		for uid, n := range count {
-			if n > count[of] {
-				of = uid
+	from, full := c.peer.UID, mine >= maxPerUser
+	if !full && len(g.conns) >= maxConns && c.peer.UID != 0 {
+		full = true
+		for uid, n := range waiting {
+			if n > waiting[from] {
+				from = uid // who has the most gives way
 			}
 		}
-		gone, full = g.waiting(of), true
 	}
-	if gone != nil {
-		g.remove(gone)
+	var gone *conn
+	if full {
+		if gone = g.waiting(from); gone != nil {
+			g.remove(gone)
+			full = false
+		}
 	}
-	if gone != nil || !full {
+	if !full {
 		g.conns = append(g.conns, c)
-		full = false
 	}
 	g.mu.Unlock()
 	if gone != nil {
