@@ -38,6 +38,11 @@ func (d *daemon) listenToSignals(ctx context.Context) {
 			case <-s.Reloads:
 				d.load()
 			case <-s.Restarts:
+				// The next one reads it, too, and would end with all ports.
+				if _, err := s.Load(); err != nil {
+					d.cfg.Log.Error().Err(err).Str("event", "not-restarted").Msg("no restart: the one that takes over could not use the configuration")
+					continue
+				}
 				d.cfg.Log.Info().Str("event", "restart").Msg("handing the ports over")
 				d.loop.Post(func() {
 					d.handOver = true

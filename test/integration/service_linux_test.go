@@ -106,6 +106,8 @@ func TestServeReload(t *testing.T) {
 	writeService(t, dir, port(one, ""), "link = 3")
 	v.signal(unix.SIGHUP)
 	v.waitEvent("not-reloaded")
+	v.signal(unix.SIGUSR2)
+	v.waitEvent("not-restarted")
 	echo(t, gone, []byte("the configuration is as it was"))
 
 	writeService(t, dir, port(one, ""), port(three, ""))
