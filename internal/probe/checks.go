@@ -58,9 +58,9 @@ var quirks = []quirk{
 		o := p.talk.witness.known(telnet.ComPort)
 		return p.ifAgreed(o.refusedThenAgreed, o.words())
 	}},
-	{"will-com-port", "says WILL COM-PORT in place of DO", "taken for agreement", func(p *prober) (Verdict, string) {
+	{"will-com-port", "offers COM-PORT by WILL, where other servers say DO", "taken for agreement", func(p *prober) (Verdict, string) {
 		o := p.talk.witness.known(telnet.ComPort)
-		return p.ifAgreed(o.server() && o.said[0] == telnet.WILL && !slices.Contains(o.said, telnet.DO), o.words())
+		return p.ifAgreed(o.server(), o.words())
 	}},
 	{"repeated-do", "says DO COM-PORT again when it has agreed", "not answered a second time: that could go on for ever", func(p *prober) (Verdict, string) {
 		o := p.talk.witness.known(telnet.ComPort)
@@ -90,6 +90,15 @@ var quirks = []quirk{
 			}
 		}
 		return p.ifAsked(len(missing) > 0, strings.Join(missing, ", "))
+	}},
+	{"no-value", "answers a question with the question", "the line or setting is not known", func(p *prober) (Verdict, string) {
+		var empty []string
+		for _, q := range p.questions {
+			if q.answer != nil && len(q.samples) > 0 && q.key.command != comport.CommandSignature && comport.IsQuery(q.answer) {
+				empty = append(empty, q.key.String())
+			}
+		}
+		return p.ifAsked(len(empty) > 0, strings.Join(empty, ", "))
 	}},
 	{"no-signature", "does not tell its signature", "vcomd does not ask for it", func(p *prober) (Verdict, string) {
 		q := p.question(keyOf(comport.SignatureText{}))
