@@ -1,5 +1,6 @@
 // Package control is how people and tools talk to a vcomd that runs: what its
-// ports are doing, and what they can be told (vcomd status, vcomd set).
+// ports are doing, and what they can be told (vcomd status, set, monitor, reconnect,
+// disconnect, purge and reload).
 //
 // # The socket
 //
@@ -21,6 +22,11 @@
 //	GET   /v1/ports         all ports: Reply.Ports
 //	GET   /v1/ports/NAME    one: Reply.Port
 //	PATCH /v1/ports/NAME    a SetRequest: Reply.Results, one for each operation
+//	POST  /v1/ports/NAME/reconnect, disconnect or purge: an ActionRequest, or nothing
+//	POST  /v1/reload        Reply.Reloaded
+//	GET   /v1/events, /v1/ports/NAME/monitor: an Entry a line, for as long as one likes
+//
+// docs/api.md is the manual for those who write clients.
 //
 //	curl --unix-socket /run/vcomd/ttyGPS.sock http://vcomd/v1/ports
 //	curl --unix-socket /run/vcomd/ttyGPS.sock http://vcomd/v1/ports/ttyGPS -X PATCH \
@@ -40,4 +46,8 @@
 // Ports belong to a poll loop. A [Server] posts what is to be done onto it, and
 // waits with the request's context: the loop never waits for a client. Requests,
 // their bodies, connections and times are bounded.
+//
+// What streams tell is put into a bounded queue for each listener on the loop, and
+// written by the request's goroutine. A port's traffic is looked at while somebody
+// listens to that port, and else not.
 package control
