@@ -29,7 +29,7 @@ type adapter struct {
 	known   unix.Termios
 	// unset: settings that the driver has told piece by piece, and that wait for the
 	// rest; dropDue: both lines were dropped, which may be a close's. What is written
-	// meanwhile comes after them.
+	// meanwhile comes after them: see Written.
 	unset, dropDue bool
 	timer          evloop.Timer
 
@@ -112,9 +112,6 @@ func (a *adapter) reclaim() error { return nil }
 
 // Read implements bridge.TTY.
 func (a *adapter) Read(p []byte) ([]byte, bridge.Note, error) {
-	if a.unset || a.dropDue {
-		return nil, 0, bridge.ErrWouldBlock // settle has it read on
-	}
 	n := a.device.Read(p)
 	a.flush()
 	if n == 0 {
@@ -176,7 +173,7 @@ func (a *adapter) Want(read, write bool) {
 
 // due says what of that is there.
 func (a *adapter) due() (read, write bool) {
-	return a.wantRead && a.device.Readable() > 0 && !a.unset && !a.dropDue, a.wantWrite && (a.device.Writable() || !a.inUse)
+	return a.wantRead && a.device.Readable() > 0, a.wantWrite && (a.device.Writable() || !a.inUse)
 }
 
 // kick has the bridge called when something it wants is there.

@@ -149,6 +149,9 @@ func TestUSBOpenRaisesTheLinesAndNoMore(t *testing.T) {
 			t.Errorf("the server was asked for %v", m)
 		}
 	}
+	if want := u.status().Wanted; want.BaudRate != 0 || want.DataSize != 0 || want.Outbound != 0 {
+		t.Errorf("the driver's own %v is wanted", want)
+	}
 	u.must(f.Close())
 	u.await(KindClosed)
 	u.eventually("the lines are down", func() bool {
@@ -220,6 +223,8 @@ func TestUSBOrder(t *testing.T) {
 	u.must(f.Drain(ctx))
 	u.raw(f, func(s *usbtest.Termios) { s.Speed = 4800 })
 	write("two")
+	u.raw(f, func(s *usbtest.Termios) { s.Speed = 2400 })
+	write("2.5")
 	u.must(f.Drain(ctx))
 	u.must(f.SetLines(0, usbtest.DTR))
 	u.must(f.SetLines(usbtest.DTR, 0))
@@ -227,10 +232,10 @@ func TestUSBOrder(t *testing.T) {
 	u.must(f.SetBreak(false))
 	write("three")
 	u.must(f.Drain(ctx))
-	u.eventually("all has arrived", func() bool { return bytes.Equal(u.uart.Sent(), []byte("onetwothree")) })
+	u.eventually("all has arrived", func() bool { return bytes.Equal(u.uart.Sent(), []byte("onetwo2.5three")) })
 	want := []string{
-		`data "one" at 9600-8N1`, "setting SET-BAUDRATE 4800", `data "two" at 4800-8N1`, "line SET-CONTROL DTR=off", "line SET-CONTROL DTR=on",
-		"break SET-CONTROL break=on", "break SET-CONTROL break=off", `data "three" at 4800-8N1`,
+		`data "one" at 9600-8N1`, "setting SET-BAUDRATE 4800", `data "two" at 4800-8N1`, "setting SET-BAUDRATE 2400", `data "2.5" at 2400-8N1`, "line SET-CONTROL DTR=off", "line SET-CONTROL DTR=on",
+		"break SET-CONTROL break=on", "break SET-CONTROL break=off", `data "three" at 2400-8N1`,
 	}
 	var order []string
 	for _, e := range u.uart.Journal() {

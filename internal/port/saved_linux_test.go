@@ -209,6 +209,36 @@ func TestPortHandedOnWithoutConnection(t *testing.T) {
 	}
 }
 
+// A change that waits for the characters before it waits on, in its place.
+func TestPortHandedOnWhileSettling(t *testing.T) {
+	r := newTCPRig(t, nil, func(c *Config) { c.Settle = time.Hour })
+	f := r.program()
+	r.await(KindConnected)
+	r.setSpeed(f, 1200)
+	r.eventually("the first speed is set", func() bool { return r.uart.State().BaudRate == 1200 })
+	first, second := bytes.Repeat([]byte("1"), 30), bytes.Repeat([]byte("2"), 30) // a quarter of a second each
+	for _, part := range [][]byte{first, second} {
+		if _, err := f.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		r.eventually("it is read", func() bool { return r.status().Bytes.FromProgram >= uint64(len(part)) })
+		r.setSpeed(f, 1200+uint32(part[0])) // 1249, 1250
+	}
+	r.eventually("a change waits", func() bool {
+		var waits bool
+		r.do(func() { waits = r.port.bridge.Unsettled() })
+		return waits
+	})
+	r.handOn()
+	if n := len(r.of(KindNotResumed)); n != 0 {
+		t.Errorf("it could not go on: %v", r.all())
+	}
+	r.eventually("the last speed is set", func() bool { return r.uart.State().BaudRate == 1250 })
+	if got, want := r.uart.Sent(), append(first, second...); !bytes.Equal(got, want) {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
 // A descriptor that is none of a pseudo-terminal costs the port nothing but its past.
 func TestPortNotResumed(t *testing.T) {
 	r := newTCPRig(t, nil, nil)
