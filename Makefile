@@ -69,6 +69,10 @@ dist: ## static binaries for amd64, arm64 and arm in dist/
 	GOOS=linux GOARCH=arm64 $(BUILD) -ldflags='-s -w' -o dist/vcomd-linux-arm64 ./cmd/vcomd
 	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -ldflags='-s -w' -o dist/vcomd-linux-arm ./cmd/vcomd
 
+.PHONY: packages
+packages: ## Debian and RPM packages for amd64, arm64 and arm in dist/
+	@scripts/packages.sh
+
 .PHONY: install
 install: build ## install the binary, units, manual pages and an example; DESTDIR and PREFIX (/usr/local) say where
 	@BIN=$(BIN) packaging/install.sh install

@@ -9,6 +9,7 @@ packages=(
   gpsd gpsd-clients minicom picocom tmux lrzsz mbpoll setserial
   iproute2 nftables        # networks of the tests' own
   mandoc                   # the manual pages
+  systemd rpm              # systemd-analyze, and what is in a package
   tshark                   # reads what vcomd monitor writes
   prometheus               # promtool, for the alert rules
 )
