@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -63,7 +62,7 @@ func (m *monitorFlags) run(c *cli.Context) (err error) {
 	var packets *capture
 	if m.pcapng != "" {
 		shows = append(shows, control.KindWire)
-		var file io.Writer = c.App.Writer
+		file := c.App.Writer
 		if m.pcapng == "-" {
 			shows = []control.Kind{control.KindWire, control.KindEvent}
 			show = nil

@@ -99,10 +99,11 @@ func happened(e control.Entry) string {
 	case e.New != "":
 		s += ": " + e.New
 	}
-	for _, more := range []string{e.Text, e.Error} {
-		if more != "" {
-			s += ", " + more
-		}
+	if e.Text != "" {
+		s += ", " + e.Text
+	}
+	if e.Error != "" {
+		s += ", " + e.Error
 	}
 	return control.Escape(s)
 }

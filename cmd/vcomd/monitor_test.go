@@ -18,18 +18,30 @@ func TestShown(t *testing.T) {
 		entry     control.Entry
 		want      string
 	}{
-		{"both", true, true, control.Entry{Kind: control.KindData, Direction: control.DirectionSent, Data: []byte("0123456789abcdef\x1b|")},
+		{
+			"both", true, true,
+			control.Entry{Kind: control.KindData, Direction: control.DirectionSent, Data: []byte("0123456789abcdef\x1b|")},
 			"03:04:05.000067 > 30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n" +
-				"03:04:05.000067 > 1b 7c                                             |.||\n"},
+				"03:04:05.000067 > 1b 7c                                             |.||\n",
+		},
 		{"hex", true, false, control.Entry{Kind: control.KindData, Direction: control.DirectionReceived, Data: []byte("\xff\x00")}, "03:04:05.000067 < ff 00\n"},
-		{"text", false, true, control.Entry{Kind: control.KindData, Direction: control.DirectionReceived, Data: []byte("a\r\n\x1b\u009b\xff")},
-			`03:04:05.000067 < "a\r\n\x1b\u009b\xff"` + "\n"},
-		{"command", true, true, control.Entry{Kind: control.KindCommand, Direction: control.DirectionSent, Text: "SET-BAUDRATE 9600\x1b"},
-			`03:04:05.000067 > SET-BAUDRATE 9600\x1b` + "\n"},
+		{
+			"text", false, true,
+			control.Entry{Kind: control.KindData, Direction: control.DirectionReceived, Data: []byte("a\r\n\x1b\u009b\xff")},
+			`03:04:05.000067 < "a\r\n\x1b\u009b\xff"` + "\n",
+		},
+		{
+			"command", true, true,
+			control.Entry{Kind: control.KindCommand, Direction: control.DirectionSent, Text: "SET-BAUDRATE 9600\x1b"},
+			`03:04:05.000067 > SET-BAUDRATE 9600\x1b` + "\n",
+		},
 		{"event", true, true, control.Entry{Kind: control.KindEvent, Event: "wanted", Old: "9600-8N1", New: "19200-8N1"}, "03:04:05.000067 * wanted: 9600-8N1 → 19200-8N1\n"},
 		{"failure", true, true, control.Entry{Kind: control.KindEvent, Event: "disconnected", Error: "\x1b[2J"}, `03:04:05.000067 * disconnected, \x1b[2J` + "\n"},
-		{"lost", true, true, control.Entry{Kind: control.KindLost, Lost: &control.Lost{Entries: 3, Sent: 4, Received: 5}},
-			"03:04:05.000067 ! 3 entries are missing: this reader was too slow; with them 4 bytes sent and 5 received\n"},
+		{
+			"lost", true, true,
+			control.Entry{Kind: control.KindLost, Lost: &control.Lost{Entries: 3, Sent: 4, Received: 5}},
+			"03:04:05.000067 ! 3 entries are missing: this reader was too slow; with them 4 bytes sent and 5 received\n",
+		},
 		{"begin", true, true, control.Entry{Kind: control.KindBegin}, ""},
 		{"one of a later version", true, true, control.Entry{Kind: "new"}, ""},
 	} {

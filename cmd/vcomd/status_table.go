@@ -224,9 +224,9 @@ func short(n uint64) string {
 	if n < step {
 		return strconv.FormatUint(n, 10)
 	}
-	rest := uint64(0)
 	for _, unit := range "kMGTPE" {
-		n, rest = n/step, n%step
+		rest := n % step
+		n /= step
 		if n < 10 {
 			return strconv.FormatUint(n, 10) + "." + strconv.FormatUint(rest/100, 10) + string(unit)
 		}

@@ -89,8 +89,9 @@ func (c Client) Reload(ctx context.Context, instance string) (Reloaded, error) {
 }
 
 func (c Client) noInstance(instance string) error {
-	var names []string
-	for _, path := range c.sockets() {
+	paths := c.sockets()
+	names := make([]string, 0, len(paths))
+	for _, path := range paths {
 		name := filepath.Base(path)
 		names = append(names, Escape(name[:len(name)-len(suffix)]))
 	}
@@ -110,14 +111,11 @@ var ErrStreamEnded = errors.New("the vcomd that serves the port has ended")
 // Monitor calls each with what passes between a port and its access server, and what
 // happens to the port, until ctx ends, which is no error, or each returns one.
 func (c Client) Monitor(ctx context.Context, f Found, shows []Kind, each func(Entry) error) error {
-	query := ""
-	for i, k := range shows {
-		if i > 0 {
-			query += ","
-		}
-		query += string(k)
+	words := make([]string, 0, len(shows))
+	for _, k := range shows {
+		words = append(words, string(k))
 	}
-	return stream(ctx, f.Socket, f.path(monitorPart)+"?show="+url.QueryEscape(query), each)
+	return stream(ctx, f.Socket, f.path(monitorPart)+"?show="+url.QueryEscape(strings.Join(words, ",")), each)
 }
 
 func stream(ctx context.Context, at, path string, each func(Entry) error) error {
@@ -170,7 +168,7 @@ func stream(ctx context.Context, at, path string, each func(Entry) error) error 
 func streamFailed(ctx context.Context, at string, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // it was ended as it is meant to be
 	case err == nil || errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrStreamEnded
 	default:

@@ -24,7 +24,7 @@ func TestGate(t *testing.T) {
 		}
 		return c, ok
 	}
-	isClosed := func(c *conn) bool { return c.Conn.SetDeadline(time.Time{}) != nil }
+	isClosed := func(c *conn) bool { return c.SetDeadline(time.Time{}) != nil }
 	// One user, who says nothing: the oldest goes.
 	first, _ := come(other, false)
 	for range maxPerUser - 1 {

@@ -109,7 +109,7 @@ func (c *Conversation) write(at time.Time, from Side, data []byte) error {
 // that were not captured.
 func (c *Conversation) Skip(at time.Time, from Side, n uint64) error {
 	err := c.flush(at, from)
-	c.next[from] += uint32(n) //nolint:gosec // it wraps around
+	c.next[from] += uint32(n) // it wraps around
 	return err
 }
 
@@ -140,7 +140,8 @@ func (c *Conversation) Close(at time.Time) error {
 func (c *Conversation) segment(at time.Time, from Side, flags byte, data []byte) error {
 	src, dst := c.ends[from], c.ends[from.other()]
 	b := binary.BigEndian
-	f := append(c.frame[:0], hardware(from.other())...)
+	f := c.frame[:0]
+	f = append(f, hardware(from.other())...)
 	f = append(f, hardware(from)...)
 	f = b.AppendUint16(f, etherTypeIPv4)
 

@@ -131,7 +131,7 @@ func TestConversation(t *testing.T) {
 	if want := []byte{2, 0, 3, 0, 't', 't', 'y', 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0}; !bytes.Equal(blocks[1].body[8:], want) {
 		t.Errorf("the interface's options are %x, want %x", blocks[1].body[8:], want)
 	}
-	var packets []packet
+	packets := make([]packet, 0, len(blocks))
 	for _, b := range blocks[2:] {
 		packets = append(packets, parse(t, b))
 	}

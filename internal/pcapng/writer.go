@@ -61,12 +61,15 @@ func NewWriter(w io.Writer, application, name string) (*Writer, error) {
 	p.uint32(optionEnd)
 	p.end()
 	p.block = append(head, p.block...)
-	return p, p.flush()
+	if err := p.flush(); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // packet writes one packet.
 func (p *Writer) packet(at time.Time, flags uint32, frame []byte) error {
-	ns := uint64(max(at.UnixNano(), 0)) //nolint:gosec // not negative
+	ns := uint64(max(at.UnixNano(), 0))
 	p.begin(blockPacket)
 	p.uint32(0) // the interface
 	p.uint32(uint32(ns >> 32))
@@ -93,7 +96,7 @@ func (p *Writer) padded(data []byte) {
 
 func (p *Writer) option(code uint16, value string) {
 	p.uint16(code)
-	p.uint16(uint16(len(value))) //nolint:gosec // maxText
+	p.uint16(uint16(len(value)))
 	p.padded([]byte(value))
 }
 
