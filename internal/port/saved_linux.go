@@ -178,6 +178,12 @@ func (p *Port) goOn(s *Saved, h *Handles) {
 	if p.cfg.Connect == ConnectOnOpen && !p.open && s.Client.Wanted {
 		p.closeTimer = p.loop.AfterFunc(p.cfg.CloseDelay, p.endConnection)
 	}
-	// A program may have come or gone meanwhile.
-	p.loop.Post(p.wake)
+	p.loop.Post(func() {
+		p.wake() // a program may have come or gone meanwhile
+		if p.open && !p.over {
+			// Nobody has been told yet what the new descriptors are waited for.
+			p.bridge.TTYReady(true, true)
+			p.rearm()
+		}
+	})
 }
