@@ -15,6 +15,7 @@ type portFlags struct {
 	port     config.Port
 	logLevel string
 	trace    string
+	metrics  string
 }
 
 // text makes a flag. All are text to cli: package config reads them, and says
@@ -28,6 +29,8 @@ func text(into *string, name, byDefault, usage string) cli.Flag {
 		Usage:       usage,
 	}
 }
+
+const metricsUsage = "serve metrics for Prometheus at `ADDR`, an address and a port, under /metrics; a port alone (:9117) is this machine's loopback. Whoever reaches it may read"
 
 // variable is the environment's name for a flag.
 func variable(flag string) string {
@@ -77,6 +80,7 @@ func (s *portFlags) flags() []cli.Flag {
 		text(&p.RunDir, "run-dir", "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks and sockets"),
 		text(&s.logLevel, "log-level", "info", "`LEVEL` of what is logged: debug, info, warn or error"),
 		text(&s.trace, "trace", "", "append all data and commands, decoded, to `FILE`"),
+		text(&s.metrics, "metrics", "", metricsUsage),
 	}, append(policyFlags(&p.Policy), transportFlags(&p.Transport)...)...)
 }
 

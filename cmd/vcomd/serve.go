@@ -15,7 +15,7 @@ import (
 
 // serveFlags are the flags of vcomd serve.
 type serveFlags struct {
-	config, only, logLevel, runDir string
+	config, only, logLevel, runDir, metrics string
 }
 
 // serveCommand is vcomd serve: the ports of a configuration file.
@@ -33,6 +33,7 @@ func serveCommand() *cli.Command {
 			configFlag(&s.config, config.DefaultFile, variable("config")),
 			text(&s.only, "only", "all with start = \"boot\"", "`NAME` of the one port to serve"),
 			text(&s.logLevel, "log-level", "the file's, else info", "`LEVEL` of what is logged: debug, info, warn or error"),
+			text(&s.metrics, "metrics", "the file's, else none", metricsUsage),
 			text(&s.runDir, "run-dir", "the file's, else /run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", "`DIRECTORY` for locks and sockets"),
 		},
 		Action: func(c *cli.Context) error {
@@ -88,8 +89,12 @@ func (s *serveFlags) serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	metrics, err := config.MetricsAddress(cmp.Or(s.metrics, l.file.Metrics))
+	if err != nil {
+		return err
+	}
 	l.note(log)
-	cfg := daemon.Config{Ports: l.configs(), Log: log}
+	cfg := daemon.Config{Ports: l.configs(), Log: log, Metrics: metrics}
 	cfg.Service.Socket = controlSocket(l.name, l.file.RunDir, cfg.Ports)
 	if l.file.Trace != "" {
 		f, created, err := openTrace(l.file.Trace)

@@ -46,6 +46,9 @@ func (s *portFlags) daemon(c *cli.Context) (cfg daemon.Config, finish func(error
 		return cfg, nil, err
 	}
 	cfg = daemon.Config{Ports: []port.Config{pc}, Log: log}
+	if cfg.Metrics, err = config.MetricsAddress(s.metrics); err != nil {
+		return cfg, nil, err
+	}
 	if s.trace == "" {
 		return cfg, func(error) {}, nil
 	}

@@ -122,7 +122,7 @@ func (l *loader) instanceValues(path string) {
 	l.loaded.Trace = i.trace
 	l.loaded.Metrics = i.metrics
 	if i.metrics != "" && !isListenAddress(i.metrics) {
-		wrong("metrics", i.metrics, "this is not an address to listen at", `write a host and a port, or a port only: "127.0.0.1:9117", "[::1]:9117" or ":9117"`)
+		wrong("metrics", i.metrics, "this is not an address to listen at", metricsHint)
 	}
 }
 

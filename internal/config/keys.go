@@ -92,7 +92,7 @@ var keys = []Key{
 	{Name: "run-dir", Kind: KindPath, Place: PlaceInstance, Otherwise: "/run/vcomd for root, else $XDG_RUNTIME_DIR/vcomd", field: func(s *settings) any { return &s.instance.runDir }},
 	{Name: "log-level", Kind: KindText, Place: PlaceInstance, Default: DefaultLogLevel, field: func(s *settings) any { return &s.instance.logLevel }},
 	{Name: "trace", Kind: KindPath, Place: PlaceInstance, Otherwise: notSet, field: func(s *settings) any { return &s.instance.trace }},
-	{Name: "metrics", Kind: KindText, Place: PlaceInstance, Otherwise: notSet, NoFlag: true, field: func(s *settings) any { return &s.instance.metrics }},
+	{Name: "metrics", Kind: KindText, Place: PlaceInstance, Otherwise: notSet, field: func(s *settings) any { return &s.instance.metrics }},
 	{Name: "include", Kind: KindPaths, Place: PlaceInstance, Otherwise: notSet, NoFlag: true, field: func(s *settings) any { return &s.instance.include }},
 
 	{Name: "name", Kind: KindText, Place: PlaceOnePort, Otherwise: "the link's last part", field: func(s *settings) any { return &s.port.Name }},

@@ -26,6 +26,8 @@ type Config struct {
 	Log   zerolog.Logger
 	// Trace receives every port's wire, decoded; nil: nothing does.
 	Trace io.Writer
+	// Metrics is the TCP address that metrics are served at; empty: they are not.
+	Metrics string
 	// Ready is called when all ports are there and their sockets answer.
 	Ready func()
 
@@ -68,6 +70,7 @@ type daemon struct {
 
 	ports   []*served    // in the order of the configuration
 	control net.Listener // nil: there is none yet
+	metrics net.Listener // nil: there are none
 	// serving is the life of the sockets, and servers are what answers there, once the
 	// loop is running.
 	serving context.Context //nolint:containedctx // see above
@@ -136,6 +139,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 
 // start makes what the configuration has.
 func (d *daemon) start() error {
+	if err := d.listenMetrics(); err != nil {
+		return errors.Join(err, d.closeResume())
+	}
 	if d.service() {
 		if err := d.listenControl(); err != nil {
 			return errors.Join(err, d.closeResume())
@@ -218,6 +224,7 @@ func (d *daemon) run() error {
 			d.serve(func() error { return d.ctl.Serve(d.serving, d.control) })
 		})
 	}
+	d.serveMetrics()
 	for _, s := range d.ports {
 		d.answer(s)
 	}
@@ -265,6 +272,10 @@ func (d *daemon) closeAll() (err error) {
 		err = errors.Join(err, d.close(s))
 	}
 	d.ports = nil
+	if d.metrics != nil {
+		_ = d.metrics.Close() // what has answered there has, too
+		d.metrics = nil
+	}
 	if d.control != nil {
 		_ = d.control.Close() // what has answered there has, unless it never began
 		d.control = nil

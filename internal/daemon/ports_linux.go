@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/vcomd/vcomd/internal/metrics"
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/internal/runlink"
 	"github.com/vcomd/vcomd/internal/socket"
@@ -19,6 +20,7 @@ type served struct {
 	cfg         port.Config
 	port        *port.Port
 	events      held
+	meter       metrics.Meter
 	supervisors *runlink.Server
 	listener    net.Listener // for supervisors
 	resumed     bool         // it goes on where another was
@@ -82,7 +84,9 @@ func (d *daemon) remove(s *served, done func()) {
 // open makes a port. It is not started, and its events are held back.
 func (d *daemon) open(pc port.Config) (s *served, err error) {
 	log := logEvents(d.cfg.Log, pc)
-	s = &served{events: held{sink: func(ev port.Event) { log(ev); d.ctl.Publish(ev) }}}
+	s = &served{}
+	s.events.sink = func(ev port.Event) { log(ev); d.ctl.Publish(ev); s.meter.Event(ev) }
+	pc.Acknowledged = s.meter.Acknowledged
 	pc.Events = s.events.event
 	pc.Failed = func(err error) { d.failed(s, err) }
 	if d.cfg.Trace != nil {
@@ -111,6 +115,9 @@ func (d *daemon) open(pc port.Config) (s *served, err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if s.resumed {
+		s.meter.Resumed(s.port.Status().Up)
 	}
 	s.supervisors = runlink.NewServer(s.port, d.loop.Post, pc.OnLoss == port.OnLossHangup, logSupervisors(d.cfg.Log, pc, runSocket(pc)))
 	return s, nil
