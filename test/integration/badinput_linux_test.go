@@ -278,10 +278,18 @@ func TestUserErrorsCoverEveryFlag(t *testing.T) {
 		fewest  int    // flags
 		within  string // the text that an entry begins with
 	}{
-		{nil, 10, ""}, {[]string{"serve"}, 4, "vcomd serve "}, {[]string{"check"}, 4, "vcomd check "}, {[]string{"udev"}, 6, "vcomd udev "},
-		{[]string{"status"}, 3, "vcomd status "}, {[]string{"set"}, 1, "vcomd set "}, {[]string{"monitor"}, 4, "vcomd monitor "},
-		{[]string{"reconnect"}, 1, "vcomd reconnect "}, {[]string{"disconnect"}, 1, "vcomd disconnect "}, {[]string{"purge"}, 1, "vcomd purge "},
-		{[]string{"reload"}, 1, "vcomd reload "}, {[]string{"probe"}, 11, "vcomd probe "},
+		{nil, 10, ""},
+		{[]string{"serve"}, 4, "vcomd serve "},
+		{[]string{"check"}, 4, "vcomd check "},
+		{[]string{"udev"}, 6, "vcomd udev "},
+		{[]string{"status"}, 3, "vcomd status "},
+		{[]string{"set"}, 1, "vcomd set "},
+		{[]string{"monitor"}, 4, "vcomd monitor "},
+		{[]string{"reconnect"}, 1, "vcomd reconnect "},
+		{[]string{"disconnect"}, 1, "vcomd disconnect "},
+		{[]string{"purge"}, 1, "vcomd purge "},
+		{[]string{"reload"}, 1, "vcomd reload "},
+		{[]string{"probe"}, 11, "vcomd probe "},
 	} {
 		help, code := run(t, binary, append(c.command, "--help")...)
 		if code != 0 {

@@ -76,7 +76,7 @@ func TestThousandConnections(t *testing.T) {
 			v.promptly()
 			before := v.descriptors()
 			const batch, times = 100, 10
-			var all []net.Conn
+			all := make([]net.Conn, 0, batch*times)
 			for range times {
 				some := v.callers(batch)
 				for _, conn := range some {
