@@ -53,7 +53,7 @@ TimeoutStartSec=infinity
 }
 
 // packagedUnits are units of packaging/ that the suites try, as they are.
-var packagedUnits = []string{"gpsd-on-vcom@.service"}
+var packagedUnits = []string{"gpsd-on-vcom@.service", "systemd/vcomd.service", "systemd/vcomd@.service"}
 
 // WriteSystem writes the file system of a machine with systemd: root is what package rootfs has made, to which the kernel adds the
 // rest, another archive behind it.
@@ -95,7 +95,7 @@ func WriteSystem(ctx context.Context, file, root string, p Programs, image *kern
 		return err
 	}
 	for _, name := range packagedUnits {
-		if err := addFile(w, etc+name, 0o644, filepath.Join(packaging, name)); err != nil {
+		if err := addFile(w, etc+path.Base(name), 0o644, filepath.Join(packaging, filepath.FromSlash(name))); err != nil {
 			return err
 		}
 	}

@@ -66,6 +66,7 @@ func Run(ctx context.Context, out *report.Writer) error {
 		{"a unit under hangup", hangup},
 		{"gpsd", gpsd},
 		{"gpsd under hangup", gpsdHangup},
+		{"restarts under traffic", restart},
 		{"no unit has failed", noneFailed},
 		{"udev has no complaints", noComplaints},
 	} {
