@@ -75,6 +75,14 @@ forget() {
   done
 }
 
+# completion SHELL TO: a shell's script, printed by the binary itself.
+completion() {
+  mkdir -p "$(dirname "$2")"
+  "$bin" completion "$1" >"$2"
+  chmod 644 "$2"
+  echo "installed ${2#"$dest"}"
+}
+
 # drop PATH…: removes what is there.
 drop() {
   local path
@@ -85,6 +93,9 @@ drop() {
   done
 }
 
+bash=$share/bash-completion/completions/vcomd
+zsh=$share/zsh/site-functions/_vcomd
+fish=$share/fish/vendor_completions.d/vcomd.fish
 documents=(README.md CHANGELOG.md LICENSE docs/*.md)
 examples=(packaging/systemd/kernel-tty.conf packaging/systemd/overlay.conf packaging/gpsd-vcomd.service packaging/gpsd-on-vcom@.service packaging/vcomd.toml)
 
@@ -94,6 +105,9 @@ install)
   put 755 "$bin" "$dest$prefix/bin/vcomd"
   page vcomd.1
   page vcomd.toml.5
+  completion bash "$bash"
+  completion zsh "$zsh"
+  completion fish "$fish"
   unit vcomd.service
   unit vcomd@.service
   for f in "${documents[@]}"; do put 644 "$f" "$share/doc/vcomd/$(basename "$f")"; done
@@ -102,7 +116,7 @@ install)
   [ -n "$dest" ] || ! command -v systemctl >/dev/null || systemctl daemon-reload 2>/dev/null || true
   ;;
 uninstall)
-  drop "$dest$prefix/bin/vcomd" "$share/man/man1/vcomd.1" "$share/man/man5/vcomd.toml.5"
+  drop "$dest$prefix/bin/vcomd" "$share/man/man1/vcomd.1" "$share/man/man5/vcomd.toml.5" "$bash" "$zsh" "$fish"
   for f in "${documents[@]}"; do drop "$share/doc/vcomd/$(basename "$f")"; done
   for f in "${examples[@]}"; do drop "$share/doc/vcomd/examples/$(basename "$f")"; done
   rmdir -p --ignore-fail-on-non-empty "$share/doc/vcomd/examples" 2>/dev/null || true

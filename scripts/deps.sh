@@ -10,6 +10,7 @@ packages=(
   iproute2 nftables        # networks of the tests' own
   mandoc                   # the manual pages
   systemd rpm              # systemd-analyze, and what is in a package
+  zsh fish                 # complete vcomd's command line
   tshark                   # reads what vcomd monitor writes
   prometheus               # promtool, for the alert rules
 )

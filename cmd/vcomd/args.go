@@ -12,7 +12,7 @@ import (
 // written with a port or a scheme, so that a command line never changes its
 // meaning with the version.
 var reserved = []string{
-	"serve", "run", "status", "set", "monitor", "man", "reconnect", "disconnect", "purge", "reload", "probe", "sim", "udev", "check", "version", "help", "install",
+	"serve", "run", "status", "set", "monitor", "man", "reconnect", "disconnect", "purge", "reload", "probe", "sim", "udev", "check", "version", "help", "install", "completion",
 }
 
 // normalise puts flags in front of positional arguments, where cli wants them:

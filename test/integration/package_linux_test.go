@@ -98,6 +98,7 @@ func TestRPMPackage(t *testing.T) {
 	for _, want := range []string{
 		"/usr/bin/vcomd", "/etc/vcomd/vcomd.toml", "/usr/lib/systemd/system/vcomd.service", "/usr/lib/systemd/system/vcomd@.service",
 		"/usr/share/man/man1/vcomd.1.gz", "/usr/share/man/man5/vcomd.toml.5.gz",
+		"/usr/share/bash-completion/completions/vcomd", "/usr/share/zsh/site-functions/_vcomd", "/usr/share/fish/vendor_completions.d/vcomd.fish",
 	} {
 		if !strings.Contains(files, want+"\n") {
 			t.Errorf("it has no %s", want)
