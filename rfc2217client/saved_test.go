@@ -25,6 +25,7 @@ type handedOn struct {
 }
 
 func newHandedOn(t *testing.T) *handedOn {
+	t.Helper()
 	h := &handedOn{t: t, cfg: rc.SessionConfig{Signature: "vcomd"}}
 	h.cfg.Event = func(ev rc.Event) {
 		h.events = append(h.events, fmt.Sprint(ev.Kind, ev.Mode, ev.Message, ev.Request, ev.Text))

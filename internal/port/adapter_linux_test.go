@@ -73,6 +73,7 @@ func newUSBRig(t *testing.T, faults rfc2217test.Faults, change func(*Config)) *u
 
 // endOf is the kernel's end of the line to the device.
 func endOf(t *testing.T, fd int) net.Conn {
+	t.Helper()
 	duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		t.Error(err)

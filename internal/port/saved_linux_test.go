@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -234,7 +235,7 @@ func TestPortHandedOnWhileSettling(t *testing.T) {
 		t.Errorf("it could not go on: %v", r.all())
 	}
 	r.eventually("the last speed is set", func() bool { return r.uart.State().BaudRate == 1250 })
-	if got, want := r.uart.Sent(), append(first, second...); !bytes.Equal(got, want) {
+	if got, want := r.uart.Sent(), slices.Concat(first, second); !bytes.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 }
