@@ -19,19 +19,23 @@ func TestAcknowledged(t *testing.T) {
 		want []string
 	}{
 		{"at once", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-BAUDRATE 0s"}},
 		{"late", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.pass(300 * time.Millisecond)
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-BAUDRATE 300ms"}},
 		{"another value counts, too", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.feed(unhex(t, ack19200))
 		}, []string{"SET-BAUDRATE 0s"}},
 		{"the newest of two", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.pass(200 * time.Millisecond)
 			r.Request(r.now, rate19200)
@@ -41,12 +45,14 @@ func TestAcknowledged(t *testing.T) {
 			r.feed(unhex(t, ack19200))
 		}, []string{"SET-BAUDRATE 200ms"}},
 		{"sent again: since it was asked", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.pass(1200 * time.Millisecond)
 			r.feed(unhex(t, ack9600))
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-BAUDRATE 1.2s"}},
 		{"while it could not be sent: since it was asked", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.now = r.now.Add(500 * time.Millisecond)
 			r.Underway(r.now, rc.Everything)
@@ -54,17 +60,20 @@ func TestAcknowledged(t *testing.T) {
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-BAUDRATE 1s"}},
 		{"each kind by itself", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600, comport.SetDataSize{Size: 7})
 			r.feed(unhex(t, "ff fa 2c 66 07 ff f0"))
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-DATASIZE 0s", "SET-BAUDRATE 0s"}},
 		{"nobody asked", func(t *testing.T, r *rig) { r.feed(unhex(t, ack9600)) }, nil},
 		{"never", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, rate9600)
 			r.pass(5 * time.Second)
 			r.feed(unhex(t, ack9600))
 		}, nil},
 		{"a line", func(t *testing.T, r *rig) {
+			t.Helper()
 			r.Request(r.now, comport.SetControl{Control: comport.ControlDTROn})
 			r.feed(unhex(t, "ff fa 2c 69 08 ff f0"))
 		}, nil},

@@ -66,19 +66,12 @@ func (e *Exporter) Serve(ctx context.Context, ln net.Listener) error {
 		}), ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: answerTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(newLimited(ln, maxConnections)) }()
-	select {
-	case err := <-ended:
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(newLimited(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return err
-	case <-ctx.Done():
 	}
-	err := s.Close()
-	<-ended
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // Handler answers GET /metrics.

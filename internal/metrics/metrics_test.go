@@ -210,8 +210,14 @@ func TestOnlyGetMetrics(t *testing.T) {
 		method, path string
 		code         int
 	}{
-		{"GET", "/metrics", 200}, {"HEAD", "/metrics", 200}, {"POST", "/metrics", 405}, {"DELETE", "/metrics", 405},
-		{"GET", "/", 404}, {"GET", "/metrics/x", 404}, {"GET", "/debug/pprof/", 404}, {"POST", "/v1/reload", 404},
+		{"GET", "/metrics", 200},
+		{"HEAD", "/metrics", 200},
+		{"POST", "/metrics", 405},
+		{"DELETE", "/metrics", 405},
+		{"GET", "/", 404},
+		{"GET", "/metrics/x", 404},
+		{"GET", "/debug/pprof/", 404},
+		{"POST", "/v1/reload", 404},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://"+addr+tt.path, nil)
 		if err != nil {

@@ -140,8 +140,9 @@ func describeOptions(w *witness) []Option {
 
 // inOrder are all commands that can be asked for.
 func inOrder() []key {
-	var keys []key
-	for _, m := range slices.Concat(settingQuestions, controlQuestions, []comport.Message{comport.SetLineStateMask{}, comport.SignatureText{}}) {
+	all := slices.Concat(settingQuestions, controlQuestions, []comport.Message{comport.SetLineStateMask{}, comport.SignatureText{}})
+	keys := make([]key, 0, len(all))
+	for _, m := range all {
 		keys = append(keys, keyOf(m))
 	}
 	return keys

@@ -147,9 +147,14 @@ func TestChangesNothing(t *testing.T) {
 			s := &rfc2217test.Server{UART: uart, KeepSettings: true}
 			s.Port()
 			odd := []comport.Message{
-				comport.SetBaudRate{Rate: 19200}, comport.SetDataSize{Size: 7}, comport.SetParity{Parity: comport.ParityEven}, comport.SetStopSize{Size: comport.StopSize2},
-				comport.SetControl{Control: comport.ControlFlowHardware}, comport.SetControl{Control: comport.ControlInboundNone},
-				comport.SetControl{Control: comport.ControlDTROn}, comport.SetControl{Control: comport.ControlRTSOn}, // as any session does
+				comport.SetBaudRate{Rate: 19200},
+				comport.SetDataSize{Size: 7},
+				comport.SetParity{Parity: comport.ParityEven},
+				comport.SetStopSize{Size: comport.StopSize2},
+				comport.SetControl{Control: comport.ControlFlowHardware},
+				comport.SetControl{Control: comport.ControlInboundNone},
+				comport.SetControl{Control: comport.ControlDTROn},
+				comport.SetControl{Control: comport.ControlRTSOn}, // as any session does
 			}
 			for _, m := range odd {
 				uart.Set(m)

@@ -44,8 +44,10 @@ type question struct {
 var (
 	settingQuestions = []comport.Message{comport.SetBaudRate{}, comport.SetDataSize{}, comport.SetParity{}, comport.SetStopSize{}}
 	controlQuestions = []comport.Message{
-		comport.SetControl{Control: comport.ControlQueryFlow}, comport.SetControl{Control: comport.ControlQueryInbound},
-		comport.SetControl{Control: comport.ControlQueryDTR}, comport.SetControl{Control: comport.ControlQueryRTS},
+		comport.SetControl{Control: comport.ControlQueryFlow},
+		comport.SetControl{Control: comport.ControlQueryInbound},
+		comport.SetControl{Control: comport.ControlQueryDTR},
+		comport.SetControl{Control: comport.ControlQueryRTS},
 		comport.SetControl{Control: comport.ControlQueryBreak},
 	}
 )

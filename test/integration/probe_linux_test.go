@@ -132,7 +132,9 @@ func TestProbeOnlyAsks(t *testing.T) {
 
 // What is not RFC 2217, or not there.
 func TestProbeOthers(t *testing.T) {
+	t.Parallel()
 	listen := func(t *testing.T, serve func(net.Conn)) string {
+		t.Helper()
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
