@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -82,6 +83,8 @@ func (p *prober) explain(err error) error {
 		return fmt.Errorf("the access server expects TLS: write %v", secure)
 	case ended && len(w.first) == 0 && !r.TLS && r.Host != "":
 		return fmt.Errorf("%w before it has said anything: look at its log; it may lack its device, serve somebody else, or expect TLS (%v)", err, secure)
+	case errors.Is(p.ctx.Err(), context.Canceled):
+		return errors.New("interrupted: not all was asked")
 	case errors.Is(err, errOver):
 		return fmt.Errorf("%w: not all was asked; give it more with --timeout", err)
 	default:

@@ -338,6 +338,28 @@ func TestEndsInTime(t *testing.T) {
 	}
 }
 
+// A silent server is waited for as long as the probe may take, or until it is interrupted.
+func TestEndsAtOnce(t *testing.T) {
+	silent := func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+	synctest.Test(t, func(t *testing.T) {
+		if r := scripted(t, Options{Timeout: time.Second}, silent); !strings.Contains(r.Error, "--timeout") || r.Speaks != SpeaksUnknown {
+			t.Errorf("speaks %s, error %q", r.Speaks, r.Error)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		go silent(far)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		r := Run(ctx, Options{Remote: remote, Dial: func(context.Context, rfc2217client.Remote) (net.Conn, error) { return near, nil }})
+		if took := time.Since(begin); took != time.Second || !strings.Contains(r.Error, "interrupted") {
+			t.Errorf("after %v: error %q", took, r.Error)
+		}
+		_ = far.Close()
+	})
+}
+
 // The server dies of the question for its signature: all else is known by then.
 func TestSignatureKills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
