@@ -125,7 +125,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:            "vcomd",
 		Usage:           "a serial port whose UART is at a remote access server (RFC 2217)",
-		UsageText:       "vcomd [flags] REMOTE\nvcomd serve [-c FILE] [--only NAME]\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [--watch] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd monitor PORT [--hex|--text] [--pcapng FILE]\nvcomd reconnect|disconnect PORT\nvcomd purge PORT [rx|tx|both]\nvcomd reload [INSTANCE]\nvcomd probe REMOTE [--json] [--set]\nvcomd check [--tty KIND] [--json] | -c FILE\nvcomd udev [--install] [--wants NAME=UNIT]\nvcomd sim [--listen ADDR] DEVICE\nvcomd completion SHELL\nvcomd version",
+		UsageText:       "vcomd [flags] REMOTE\nvcomd serve [-c FILE] [--only NAME]\nvcomd run [flags] [REMOTE] -- PROGRAM…\nvcomd status [--json] [--watch] [PORT]\nvcomd set PORT dtr=on|off rts=on|off break=250ms speed=115200 line=9600-7E1\nvcomd monitor PORT [--hex|--text] [--pcapng FILE]\nvcomd reconnect|disconnect PORT\nvcomd purge PORT [rx|tx|both]\nvcomd reload [INSTANCE]\nvcomd probe REMOTE [--json] [--set]\nvcomd check [--tty KIND] [--json] | -c FILE\nvcomd udev [--install] [--wants NAME=UNIT]\nvcomd sim [--listen ADDR] DEVICE\nvcomd install [--dry-run] [--uninstall]\nvcomd completion SHELL\nvcomd version",
 		Description:     description,
 		HideHelpCommand: true,
 		HideVersion:     true,
@@ -137,7 +137,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action: func(c *cli.Context) error {
 			return serveOne(c, &s)
 		},
-		Commands: []*cli.Command{serveCommand(), runCommand(), statusCommand(), setCommand(), monitorCommand(), reconnectCommand(), disconnectCommand(), purgeCommand(), reloadCommand(), probeCommand(), checkCommand(), udevCommand(), manCommand(), completionCommand(), simCommand(), {
+		Commands: []*cli.Command{serveCommand(), runCommand(), statusCommand(), setCommand(), monitorCommand(), reconnectCommand(), disconnectCommand(), purgeCommand(), reloadCommand(), probeCommand(), checkCommand(), udevCommand(), manCommand(), completionCommand(), installCommand(), simCommand(), {
 			Name:         "version",
 			Usage:        "print the version",
 			OnUsageError: onUsageError,

@@ -290,6 +290,7 @@ func TestUserErrorsCoverEveryFlag(t *testing.T) {
 		{[]string{"purge"}, 1, "vcomd purge "},
 		{[]string{"reload"}, 1, "vcomd reload "},
 		{[]string{"probe"}, 11, "vcomd probe "},
+		{[]string{"install"}, 4, "vcomd install "},
 	} {
 		help, code := run(t, binary, append(c.command, "--help")...)
 		if code != 0 {

@@ -97,17 +97,17 @@ func TestMakeInstall(t *testing.T) {
 	dest := t.TempDir()
 	env := []string{"DESTDIR=" + dest, "PREFIX=/usr"}
 	installScript(t, "install", env...)
-	unit := filepath.Join(dest, "usr/lib/systemd/system/vcomd.service")
-	toml := filepath.Join(dest, "etc/vcomd/vcomd.toml")
+	unit := dest+"/usr/lib/systemd/system/vcomd.service"
+	toml := dest+"/etc/vcomd/vcomd.toml"
 	for _, path := range []string{
-		unit, toml, filepath.Join(dest, "usr/lib/systemd/system/vcomd@.service"), filepath.Join(dest, "usr/share/man/man1/vcomd.1"),
-		filepath.Join(dest, "usr/share/man/man5/vcomd.toml.5"), filepath.Join(dest, "usr/bin/vcomd"),
+		unit, toml, dest+"/usr/lib/systemd/system/vcomd@.service", dest+"/usr/share/man/man1/vcomd.1",
+		dest+"/usr/share/man/man5/vcomd.toml.5", dest+"/usr/bin/vcomd",
 	} {
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 			t.Errorf("it is not installed, or empty: %s (%v)", path, err)
 		}
 	}
-	if out := mustRun(t, filepath.Join(dest, "usr/bin/vcomd"), "check", "-c", toml); out == "" {
+	if out := mustRun(t, dest+"/usr/bin/vcomd", "check", "-c", toml); out == "" {
 		t.Error("vcomd check says nothing of the configuration that is installed")
 	}
 	installScript(t, "uninstall", env...)
