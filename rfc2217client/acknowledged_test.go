@@ -65,7 +65,10 @@ func TestAcknowledged(t *testing.T) {
 			r.feed(unhex(t, "ff fa 2c 66 07 ff f0"))
 			r.feed(unhex(t, ack9600))
 		}, []string{"SET-DATASIZE 0s", "SET-BAUDRATE 0s"}},
-		{"nobody asked", func(t *testing.T, r *rig) { r.feed(unhex(t, ack9600)) }, nil},
+		{"nobody asked", func(t *testing.T, r *rig) {
+			t.Helper()
+			r.feed(unhex(t, ack9600))
+		}, nil},
 		{"never", func(t *testing.T, r *rig) {
 			t.Helper()
 			r.Request(r.now, rate9600)
