@@ -167,11 +167,16 @@ func TestProbeOthers(t *testing.T) {
 			// Not by splice(2), whose pipe would live on for a while.
 			return listen(t, func(c net.Conn) { _, _ = io.Copy(c, struct{ io.Reader }{c}) })
 		}, probe.SpeaksNothing, ""},
-		{"closed port", func(t *testing.T) string { return "127.0.0.1:" + freePort(t) }, probe.SpeaksUnknown, "connection refused"},
+		{"closed port", func(t *testing.T) string {
+			t.Helper()
+			return "127.0.0.1:" + freePort(t)
+		}, probe.SpeaksUnknown, "connection refused"},
 		{"in use", func(t *testing.T) string {
+			t.Helper()
 			return serve(t, &rfc2217test.Server{Faults: rfc2217test.Faults{PortInUse: true}}).addr
 		}, probe.SpeaksUnknown, "Port already in use"},
 		{"escapes", func(t *testing.T) string {
+			t.Helper()
 			return listen(t, func(c net.Conn) {
 				_, _ = c.Write([]byte("\x1b]0;evil\a\x9b2J"))
 				_, _ = io.Copy(io.Discard, c)
