@@ -55,6 +55,7 @@ type device struct {
 type result struct {
 	owner, group, mode string
 	symlinks, tags     []string
+	run                []string
 	env                map[string]string
 }
 
@@ -115,6 +116,8 @@ func evaluate(t *testing.T, rules [][]token, d device) result {
 				r.mode = value
 			case k.key == "TAG" && k.op == "+=":
 				r.tags = append(r.tags, value)
+			case k.key == "RUN" && k.op == "+=":
+				r.run = append(r.run, value)
 			case k.key == "SYMLINK" && k.op == "+=":
 				r.symlinks = append(r.symlinks, value)
 			case k.key == "ENV" && k.op == "=":
@@ -146,6 +149,10 @@ func matches(t *testing.T, rule []token, d device) (parent map[string]string, ok
 			value = d.subsystem
 		case k.key == "DEVPATH":
 			value = d.devpath
+		case k.key == "KERNEL":
+			value = d.devpath[strings.LastIndexByte(d.devpath, '/')+1:]
+		case k.key == "ATTR":
+			value = d.attributes[k.attribute]
 		case k.key == "ENV":
 			value = d.env[k.attribute]
 		default:

@@ -31,6 +31,9 @@ type Options struct {
 	Mode            fs.FileMode
 	// Wants has systemd units to start when a port appears, by the port's name.
 	Wants map[string][]string
+	// Start has devices with which vcomd@NAME.service is started and stopped, by the port's name: "net:wg0", "tty:ttyUSB0",
+	// "usb:0403:6001" or "usb:0403:6001:SERIAL".
+	Start map[string][]string
 }
 
 // ErrUnsafe says that a value cannot be written into rules.
@@ -38,7 +41,7 @@ var ErrUnsafe = errors.New("it cannot be written into udev rules")
 
 // OptionError says which of the options is wrong. It is an ErrUnsafe.
 type OptionError struct {
-	Option string // "owner", "group", "mode" or "wants"
+	Option string // "owner", "group", "mode", "wants" or "start"
 	Value  string
 	Found  string // what is wrong with it
 	Hint   string // what to write instead
@@ -120,7 +123,7 @@ func (o Options) check() error {
 			}
 		}
 	}
-	return nil
+	return o.checkStart()
 }
 
 // Rules returns the text of the rules file. The error is an *OptionError.
@@ -131,6 +134,7 @@ func Rules(o Options) (string, error) {
 	match := fmt.Sprintf(`ATTRS{idVendor}=="%04x", ATTRS{idProduct}=="%04x"`, cmp.Or(o.Vendor, DefaultVendor), cmp.Or(o.Product, DefaultProduct))
 	var b strings.Builder
 	b.WriteString(preamble)
+	b.WriteString(o.startRules())
 	fmt.Fprintf(&b, `
 ACTION=="remove", GOTO="vcomd_end"
 SUBSYSTEM!="usb|tty", GOTO="vcomd_end"

@@ -22,7 +22,7 @@ import (
 // udevFlags are the flags of vcomd udev.
 type udevFlags struct {
 	dir, owner, group, mode string
-	wants                   []string
+	wants, start            []string
 }
 
 // udevCommand is vcomd udev: the rules for the ttys of --tty usb.
@@ -30,11 +30,12 @@ func udevCommand() *cli.Command {
 	var s udevFlags
 	return &cli.Command{
 		Name:      "udev",
-		Usage:     "print or install udev rules for the ttys of --tty usb",
+		Usage:     "print or install udev rules: for the ttys of --tty usb, and for ports that come with a device",
 		ArgsUsage: " ",
 		Description: "They give the ttys their group and mode, /dev/vcom/NAME to each, keep ModemManager away, and start\n" +
 			"systemd units when a port appears. A file that somebody has changed is not replaced.\n\n" +
-			"   vcomd udev --install --wants GPS=gpsd.service",
+			"   vcomd udev --install --wants GPS=gpsd.service\n" +
+			"   vcomd udev --install --start ttyGPS=net:wg0    serves ttyGPS, which has start = \"unit\", while wg0 is there",
 		OnUsageError: onUsageError,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "install", Usage: "install the rules as " + udev.FileName + ", and have udev read them"},
@@ -43,6 +44,7 @@ func udevCommand() *cli.Command {
 			text(&s.group, "group", udev.DefaultGroup, "`GROUP` of the ttys"),
 			text(&s.mode, "mode", "0660", "`PERMISSIONS` of the ttys, in octal"),
 			paths(&s.wants, "wants", "`NAME=UNIT`, a systemd unit to start when the port of this name appears; may be given several times"),
+			paths(&s.start, "start", "`NAME=DEVICE`: vcomd@NAME.service is started and stopped with net:INTERFACE, tty:NAME or usb:VENDOR:PRODUCT[:SERIAL]; may be given several times"),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -63,7 +65,7 @@ func udevCommand() *cli.Command {
 
 // rules makes the rules of the flags.
 func (s *udevFlags) rules() (string, error) {
-	o := udev.Options{Owner: s.owner, Group: s.group, Wants: make(map[string][]string)}
+	o := udev.Options{Owner: s.owner, Group: s.group, Wants: make(map[string][]string), Start: make(map[string][]string)}
 	if s.mode != "" {
 		mode, err := strconv.ParseUint(s.mode, 8, 32)
 		if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
@@ -77,6 +79,13 @@ func (s *udevFlags) rules() (string, error) {
 			return "", &config.Error{Setting: "--wants", Value: w, Found: "there is no unit", Hint: "write NAME=UNIT, as in GPS=gpsd.service"}
 		}
 		o.Wants[name] = append(o.Wants[name], unit)
+	}
+	for _, d := range s.start {
+		name, device, ok := strings.Cut(d, "=")
+		if !ok {
+			return "", &config.Error{Setting: "--start", Value: d, Found: "there is no device", Hint: "write NAME=DEVICE, as in ttyGPS=net:wg0"}
+		}
+		o.Start[name] = append(o.Start[name], device)
 	}
 	text, err := udev.Rules(o)
 	if wrong, ok := errors.AsType[*udev.OptionError](err); ok {

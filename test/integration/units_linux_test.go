@@ -97,11 +97,11 @@ func TestMakeInstall(t *testing.T) {
 	dest := t.TempDir()
 	env := []string{"DESTDIR=" + dest, "PREFIX=/usr"}
 	installScript(t, "install", env...)
-	unit := dest+"/usr/lib/systemd/system/vcomd.service"
-	toml := dest+"/etc/vcomd/vcomd.toml"
+	unit := dest + "/usr/lib/systemd/system/vcomd.service"
+	toml := dest + "/etc/vcomd/vcomd.toml"
 	for _, path := range []string{
-		unit, toml, dest+"/usr/lib/systemd/system/vcomd@.service", dest+"/usr/share/man/man1/vcomd.1",
-		dest+"/usr/share/man/man5/vcomd.toml.5", dest+"/usr/bin/vcomd",
+		unit, toml, dest + "/usr/lib/systemd/system/vcomd@.service", dest + "/usr/share/man/man1/vcomd.1",
+		dest + "/usr/share/man/man5/vcomd.toml.5", dest + "/usr/bin/vcomd",
 	} {
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 			t.Errorf("it is not installed, or empty: %s (%v)", path, err)
