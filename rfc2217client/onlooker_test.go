@@ -15,7 +15,14 @@ import (
 
 // TestReconnect: at once, whatever the pause would be, and never counted as a failure.
 func TestReconnect(t *testing.T) {
-	inBubble(t, rc.Config{Tries: 1, RetryMin: time.Hour, RetryMax: time.Hour}, serve(&rfc2217test.Server{}), func(r *clientRig) {
+	// A server each: one and the same may not have noticed yet that the client has gone,
+	// and then it is in use.
+	dial := func(r *clientRig) dialer {
+		return func(ctx context.Context, n int) (net.Conn, error) {
+			return serve(&rfc2217test.Server{})(r)(ctx, n)
+		}
+	}
+	inBubble(t, rc.Config{Tries: 1, RetryMin: time.Hour, RetryMax: time.Hour}, dial, func(r *clientRig) {
 		r.do(func() {
 			if r.Reconnect() {
 				t.Error("there was something to do before Start")
