@@ -124,11 +124,17 @@ func restarting() bool {
 	if unit == "" {
 		return false
 	}
-	const patience = 3 * time.Second
+	const patience, tries = 3 * time.Second, 3
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "systemctl", "list-jobs", "--no-legend", "--no-pager", "--plain", "--full").Output()
-	return err == nil && hasRestartJob(string(out), unit)
+	for range tries {
+		// A signal to all of the unit's processes may end this one, too.
+		out, err := exec.CommandContext(ctx, "systemctl", "list-jobs", "--no-legend", "--no-pager", "--plain", "--full").Output()
+		if err == nil {
+			return hasRestartJob(string(out), unit)
+		}
+	}
+	return false
 }
 
 // unitOf returns the service that a process belongs to, by /proc/PID/cgroup.
