@@ -23,7 +23,7 @@ func deviceMatch(text string) (appears, goes string, ok bool) {
 		if rest == "" || rest[0] == '.' || !only(rest, nameChars) || kind == "net" && len(rest) >= maxInterface || len(rest) > maxName {
 			return "", "", false
 		}
-		match := fmt.Sprintf(`SUBSYSTEM=="%s", KERNEL=="%s"`, kind, rest)
+		match := fmt.Sprintf(`SUBSYSTEM==%q, KERNEL==%q`, kind, rest)
 		return match, match, true
 	case "usb":
 		parts := strings.Split(rest, ":")
@@ -31,14 +31,14 @@ func deviceMatch(text string) (appears, goes string, ok bool) {
 			return "", "", false
 		}
 		const usb = `SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device"`
-		appears = fmt.Sprintf(`%s, ATTR{idVendor}=="%s", ATTR{idProduct}=="%s"`, usb, parts[0], parts[1])
+		appears = fmt.Sprintf(`%s, ATTR{idVendor}==%q, ATTR{idProduct}==%q`, usb, parts[0], parts[1])
 		goes = fmt.Sprintf(`%s, ENV{PRODUCT}=="%s/%s/*"`, usb, short(parts[0]), short(parts[1]))
 		if len(parts) == 3 {
 			if !LinkName(parts[2]) {
 				return "", "", false
 			}
-			appears += fmt.Sprintf(`, ATTR{serial}=="%s"`, parts[2])
-			goes += fmt.Sprintf(`, ENV{ID_SERIAL_SHORT}=="%s"`, parts[2])
+			appears += fmt.Sprintf(`, ATTR{serial}==%q`, parts[2])
+			goes += fmt.Sprintf(`, ENV{ID_SERIAL_SHORT}==%q`, parts[2])
 		}
 		return appears, goes, true
 	default:
