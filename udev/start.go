@@ -81,7 +81,8 @@ func (o Options) startRules() string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\n# Ports that are served while a device is there.\n")
+	b.WriteString("\n# Ports that are served while a device is there. An unbind comes before the end, and without this udev forgets the serial then.\n")
+	b.WriteString(`ACTION=="unbind", SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", IMPORT{db}="ID_SERIAL_SHORT"` + "\n")
 	for _, name := range slices.Sorted(maps.Keys(o.Start)) {
 		for _, text := range o.Start[name] {
 			appears, goes, _ := deviceMatch(text) // as checked

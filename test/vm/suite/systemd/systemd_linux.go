@@ -26,7 +26,12 @@ var wants = map[string]string{
 	"plain":  "bound@plain.service",
 	"with-1": `bound@with\x2d1.service`,
 	enabled:  "bound@enabled.service",
+	started:  "vcomd@started.service",
 }
+
+// started is the port of which the adapter has another port served: the rules say that vcomd@started.service comes and goes
+// with it.
+const started = "started"
 
 // enabled is the port whose unit is wanted by its device because it was enabled so.
 const enabled = "enabled"
@@ -56,6 +61,7 @@ func Run(ctx context.Context, out *report.Writer) error {
 		{"no rules", withoutRules},
 		{"modules", modules},
 		{"install", install("installed")},
+		{"a port that is served while a device is there", served},
 		{"names", names},
 		{"group and mode", access},
 		{"ModemManager", modemManager},

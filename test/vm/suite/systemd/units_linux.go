@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -112,6 +113,30 @@ func enable(ctx context.Context) error {
 		return err
 	}
 	return follows(enabled)(ctx)
+}
+
+// served has a device come and go, and with it the port of vcomd@.service.
+func served(ctx context.Context) error {
+	const text = "[[port]]\nname = \"" + started + "\"\nlink = \"/dev/ttySTARTED\"\nremote = \"sim:echo\"\nstart = \"unit\"\n"
+	if err := os.MkdirAll("/etc/vcomd", 0o750); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/etc/vcomd/vcomd.toml", []byte(text), 0o600); err != nil {
+		return err
+	}
+	err := with(ctx, started, func(*rig.Port) error {
+		_, err := becomes(ctx, started, "active", active)
+		return errors.Join(err, echoes("/dev/ttySTARTED"))
+	})
+	if err != nil {
+		said, _ := command(ctx, "journalctl", "-b", "-q", "--no-pager", "-o", "cat", "--lines=20", "-u", wants[started]) // of no account without an error
+		return fmt.Errorf("%w; the journal: %s", err, said)
+	}
+	// systemd does not start again what is still stopping.
+	if _, err := becomes(ctx, started, "inactive", none); err != nil {
+		return err
+	}
+	return errors.Join(follows(started)(ctx), gone("/dev/ttySTARTED"))
 }
 
 // noneFailed asks systemd.
