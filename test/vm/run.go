@@ -17,7 +17,7 @@ import (
 const Limit = 10 * time.Minute
 
 // Modules are those that the suites load, if the kernel has them.
-var Modules = []string{"vhci-hcd", "ftdi_sio", "mxuport", "sch_netem"}
+var Modules = []string{"vhci-hcd", "ftdi_sio", "mxuport", "sch_netem", "dummy"}
 
 // Job is what one machine is to do.
 type Job struct {

@@ -42,7 +42,7 @@ func restart(ctx context.Context) (err error) {
 	}
 	defer func() {
 		_, stopErr := command(ctx, "systemctl", "stop", service)
-		err = errors.Join(err, stopErr, gone(busy), gone(idle))
+		err = errors.Join(err, stopErr, gone(ctx, busy), gone(ctx, idle))
 	}()
 	tty, err := rig.OpenTTY(busy, 57600)
 	if err != nil {
@@ -173,11 +173,11 @@ func echoes(link string) error {
 }
 
 // gone fails if there still is a link.
-func gone(link string) error {
-	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, fmt.Errorf("%s is still there", link))
-	}
-	return nil
+func gone(ctx context.Context, link string) error {
+	return eventually(ctx, link+" is gone", func() (bool, string) {
+		_, err := os.Lstat(link)
+		return errors.Is(err, fs.ErrNotExist), "there"
+	})
 }
 
 // journal has the service's log as an error.

@@ -70,9 +70,9 @@ func modules(ctx context.Context) error {
 // install has vcomd install its rules, and say that they are installed, or updated.
 func install(outcome string, flags ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		args := append([]string{"udev", "--install", "--start", started + "=usb:1209:2217:" + started}, flags...)
+		args := append([]string{"udev", "--install", "--start", started + "=usb:1209:2217:" + started, "--start", networked + "=net:dummy0"}, flags...)
 		for _, name := range slices.Sorted(maps.Keys(wants)) {
-			if name != enabled && name != started {
+			if name != enabled && name != started && name != networked {
 				args = append(args, "--wants", name+"="+wants[name])
 			}
 		}

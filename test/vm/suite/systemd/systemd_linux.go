@@ -22,16 +22,20 @@ const limit = 20 * time.Second
 
 // wants are the units that are wanted for ports: by the rules, but for enabled's. In units' names a dash of the port's is \x2d.
 var wants = map[string]string{
-	"GPS":    "gpsd-on-vcom@GPS.service",
-	"plain":  "bound@plain.service",
-	"with-1": `bound@with\x2d1.service`,
-	enabled:  "bound@enabled.service",
-	started:  "vcomd@started.service",
+	"GPS":     "gpsd-on-vcom@GPS.service",
+	"plain":   "bound@plain.service",
+	"with-1":  `bound@with\x2d1.service`,
+	enabled:   "bound@enabled.service",
+	started:   "vcomd@started.service",
+	networked: "vcomd@networked.service",
 }
 
 // started is the port of which the adapter has another port served: the rules say that vcomd@started.service comes and goes
 // with it.
 const started = "started"
+
+// networked is the port that is served while there is a network interface.
+const networked = "networked"
 
 // enabled is the port whose unit is wanted by its device because it was enabled so.
 const enabled = "enabled"
@@ -62,6 +66,7 @@ func Run(ctx context.Context, out *report.Writer) error {
 		{"modules", modules},
 		{"install", install("installed")},
 		{"a port that is served while a device is there", served},
+		{"a port that is served while an interface is there", servedOnNetwork},
 		{"names", names},
 		{"group and mode", access},
 		{"ModemManager", modemManager},

@@ -136,7 +136,7 @@ func served(ctx context.Context) error {
 	if _, err := becomes(ctx, started, "inactive", none); err != nil {
 		return err
 	}
-	return errors.Join(follows(started)(ctx), gone("/dev/ttySTARTED"))
+	return errors.Join(follows(started)(ctx), gone(ctx, "/dev/ttySTARTED"))
 }
 
 // noneFailed asks systemd.
@@ -146,4 +146,37 @@ func noneFailed(ctx context.Context) error {
 		err = fmt.Errorf("failed: %s", failed)
 	}
 	return err
+}
+
+// servedOnNetwork has a network interface come and go, twice, and with it a port.
+func servedOnNetwork(ctx context.Context) error {
+	const link = "/dev/ttyNETWORKED"
+	text := "[[port]]\nname = \"" + networked + "\"\nlink = \"" + link + "\"\nremote = \"sim:echo\"\nstart = \"unit\"\n"
+	if err := os.MkdirAll("/etc/vcomd", 0o750); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/etc/vcomd/vcomd.toml", []byte(text), 0o600); err != nil {
+		return err
+	}
+	for range 2 {
+		if _, err := command(ctx, "modprobe", "dummy", "numdummies=1"); err != nil {
+			return err
+		}
+		if _, err := becomes(ctx, networked, "active", active); err != nil {
+			return err
+		}
+		if err := echoes(link); err != nil {
+			return err
+		}
+		if _, err := command(ctx, "rmmod", "dummy"); err != nil {
+			return err
+		}
+		if _, err := becomes(ctx, networked, "inactive", none); err != nil {
+			return err
+		}
+		if err := gone(ctx, link); err != nil {
+			return err
+		}
+	}
+	return nil
 }
