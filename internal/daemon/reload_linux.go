@@ -127,6 +127,9 @@ func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 			return
 		}
 		for _, s := range change {
+			if !slices.Contains(d.ports, s) {
+				continue // it has failed meanwhile, and is ended
+			}
 			d.replace(s, wanted[s.cfg.Name])
 		}
 		for _, pc := range next {

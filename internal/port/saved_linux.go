@@ -182,6 +182,8 @@ func (p *Port) goOn(s *Saved, h *Handles) {
 		p.wake() // a program may have come or gone meanwhile
 		if p.open && !p.over {
 			// Nobody has been told yet what the new descriptors are waited for.
+			p.look() // a program may have changed its settings where no status says so
+			p.poll.arm(p)
 			p.bridge.TTYReady(true, true)
 			p.rearm()
 		}
