@@ -181,12 +181,14 @@ func TestRunOwnPort(t *testing.T) {
 }
 
 // Each byte leaves with the settings that were in force when it was written,
-// however fast they change: three programs, 3,000 pairs each.
+// however fast they change: three programs, 3,000 pairs each. The connection is
+// there before them: what is written earlier goes with the newest settings.
 func TestRunOrder(t *testing.T) {
 	const rounds = 3000
 	for i := range 3 {
 		s := serve(t, &rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true}})
-		v := startUntraced(t, s.addr, "--settle", "0")
+		v := startUntraced(t, s.addr, "--settle", "0", "--connect", "always")
+		v.waitEvent("connected")
 		on := v.runOn()
 		script := fmt.Sprintf(`
 import os, termios
