@@ -56,6 +56,13 @@ func (m *Mirror) SetLine(line comport.State) {
 	}
 }
 
+// ReplaceLine is SetLine for another line in the place of the first: what only that one knew is wanted until a program asks for
+// something else.
+func (m *Mirror) ReplaceLine(line comport.State) {
+	m.line = comport.State{}
+	m.SetLine(line)
+}
+
 // leaveB0 gives the lines back what B0 has taken from them.
 func (m *Mirror) leaveB0() {
 	if !m.hungUp {

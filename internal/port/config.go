@@ -129,6 +129,9 @@ type Config struct {
 	// controller on USB's host.
 	TTY TTY
 	USB *vhci.Host
+	// Prepared says how PrepareTTY has ended, for a caller that has called it beside the
+	// loop; nil: it is called when the tty is made.
+	Prepared func() error
 	Policy
 	Signature string // what a server is told that asks who this is
 	// Fingerprint is the same for two configurations if one may stand for the other.

@@ -52,11 +52,31 @@ var (
 	errNoTTY    = fmt.Errorf("the kernel has made no tty for it within %v (see dmesg)", ttyTimeout)
 )
 
+// PrepareTTY has the kernel load what the port's tty needs, which may take a while;
+// nothing for a pseudo-terminal. See Prepared.
+func (c *Config) PrepareTTY(ctx context.Context) error {
+	if c.TTY == TTYPseudo {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	return c.usb().Prepare(ctx, usbtty.VendorID, usbtty.ProductID)
+}
+
+func (c *Config) usb() *vhci.Host {
+	if c.USB == nil {
+		return &vhci.Host{}
+	}
+	return c.USB
+}
+
 // openAdapter plugs an adapter in. Its tty is there a little later.
 func (p *Port) openAdapter() error {
-	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
-	defer cancel()
-	if err := p.cfg.USB.Prepare(ctx, usbtty.VendorID, usbtty.ProductID); err != nil {
+	prepare := p.cfg.Prepared
+	if prepare == nil {
+		prepare = func() error { return p.cfg.PrepareTTY(context.Background()) }
+	}
+	if err := prepare(); err != nil {
 		return err
 	}
 	// The driver tells all that a program asks for, as a supervisor does.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/vcomd/vcomd/internal/bridge"
 	"github.com/vcomd/vcomd/internal/evloop"
-	"github.com/vcomd/vcomd/internal/usbtty/vhci"
 	"github.com/vcomd/vcomd/pty"
 	"github.com/vcomd/vcomd/rfc2217client"
 	"github.com/vcomd/vcomd/rfc2217client/comport"
@@ -83,7 +82,7 @@ func Open(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) (*Port, error) {
 // handles are the port's, in any case.
 func Resume(cfg Config, loop *evloop.Loop, watcher *pty.Watcher, s Saved, h Handles) (*Port, error) {
 	defer func() { _ = h.Close() }() // those that are not used
-	if cfg.TTY != TTYPseudo {
+	if cfg.TTY == TTYUSB {           // with TTYAuto the programs on the tty count for more
 		return openAfresh(cfg, loop, watcher, errors.New("a pseudo-terminal was handed over, and it is to be another tty now"))
 	}
 	p := newPort(cfg, loop, watcher)
@@ -115,9 +114,7 @@ func openAfresh(cfg Config, loop *evloop.Loop, watcher *pty.Watcher, why error) 
 
 func newPort(cfg Config, loop *evloop.Loop, watcher *pty.Watcher) *Port {
 	p := &Port{cfg: cfg, loop: loop, watcher: watcher, mirror: termiosmirror.New(cfg.Line), since: loop.Now()}
-	if p.cfg.USB == nil {
-		p.cfg.USB = &vhci.Host{}
-	}
+	p.cfg.USB = p.cfg.usb()
 	if p.cfg.Events == nil {
 		p.cfg.Events = func(Event) {}
 	}
@@ -187,7 +184,7 @@ func (p *Port) WhenReady(done func()) {
 // not.
 func (p *Port) Start() {
 	if p.cfg.Connect == ConnectAlways {
-		p.client.Start()
+		p.connect()
 	}
 	p.wake() // a program may have been quick
 }

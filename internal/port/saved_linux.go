@@ -18,24 +18,28 @@ import (
 // Saved is a Port, for another process to go on with, or for another port in its
 // place. It goes with up to two descriptors.
 type Saved struct {
-	Terminal   pty.Saved           `json:"terminal"`
-	Mirror     termiosmirror.Saved `json:"mirror"`
-	Bridge     bridge.Saved        `json:"bridge"`
-	Client     rfc2217client.Saved `json:"client"`
-	Open       bool                `json:"open,omitempty"`
-	Left       int                 `json:"left,omitempty"`
-	Termios    unix.Termios        `json:"termios"`
-	Modem      comport.ModemState  `json:"modem,omitempty"`
-	Carried    bool                `json:"carried,omitempty"`
-	Raised     bool                `json:"raised,omitempty"`
-	Counts     Counts              `json:"counts"`
-	PurgeDue   comport.Purge       `json:"purge_due,omitempty"`
-	ToldLost   uint64              `json:"told_lost,omitempty"`
-	Since      time.Time           `json:"since"`
-	Degraded   bool                `json:"degraded,omitempty"`
-	Show       comport.State       `json:"show"`
-	Connected  bool                `json:"connected,omitempty"` // the greeting is over
-	BannerLost uint64              `json:"banner_lost,omitempty"`
+	Terminal  pty.Saved           `json:"terminal"`
+	Line      comport.State       `json:"line"` // as configured; the mirror's may be an operator's
+	Mirror    termiosmirror.Saved `json:"mirror"`
+	Bridge    bridge.Saved        `json:"bridge"`
+	Client    rfc2217client.Saved `json:"client"`
+	Open      bool                `json:"open,omitempty"`
+	Left      int                 `json:"left,omitempty"`
+	Termios   unix.Termios        `json:"termios"`
+	Modem     comport.ModemState  `json:"modem,omitempty"`
+	Carried   bool                `json:"carried,omitempty"`
+	Raised    bool                `json:"raised,omitempty"`
+	Counts    Counts              `json:"counts"`
+	PurgeDue  comport.Purge       `json:"purge_due,omitempty"`
+	ToldLost  uint64              `json:"told_lost,omitempty"`
+	Since     time.Time           `json:"since"`
+	Degraded  bool                `json:"degraded,omitempty"`
+	Show      comport.State       `json:"show"`
+	Connected bool                `json:"connected,omitempty"` // the greeting is over
+	// Disconnected, by an operator; with Halted not only until a program opens the port.
+	Disconnected bool   `json:"disconnected,omitempty"`
+	Halted       bool   `json:"halted,omitempty"`
+	BannerLost   uint64 `json:"banner_lost,omitempty"`
 }
 
 // Handles are the descriptors that go with a Saved; -1: there is none. Each is owned by
@@ -71,9 +75,9 @@ func (p *Port) Save() (s Saved, h Handles, ok bool) {
 	}
 	p.retired = nil
 	s = Saved{
-		Mirror: p.mirror.Save(), Open: p.open, Left: p.left, Termios: p.termios, Modem: p.modem, Carried: p.carried, Raised: p.raised,
+		Line: p.cfg.Line, Mirror: p.mirror.Save(), Open: p.open, Left: p.left, Termios: p.termios, Modem: p.modem, Carried: p.carried, Raised: p.raised,
 		Counts: p.counts, PurgeDue: p.purgeDue, ToldLost: p.toldLost, Since: p.since, Degraded: p.degraded, Show: p.show,
-		Connected: p.greeting.over, BannerLost: p.greeting.dropped,
+		Connected: p.greeting.over, Disconnected: errors.Is(p.lastErr, ErrDisconnected), Halted: p.halted, BannerLost: p.greeting.dropped,
 	}
 	// The bridge first: it may say that orders were not sent, and ask for nothing then.
 	p.over = true
@@ -146,8 +150,13 @@ func (p *Port) goOn(s *Saved, h *Handles) {
 	if err := p.bridge.Restore(s.Bridge); err != nil {
 		p.emit(Event{Kind: KindNotResumed, Err: err})
 	}
-	if line := p.cfg.Line; line != s.Mirror.Line && line != (comport.State{}) {
-		p.mirror.SetLine(line) // it has been changed meanwhile
+	relined := p.cfg.Line != s.Line
+	if relined {
+		p.mirror.ReplaceLine(p.cfg.Line) // for the next connection, if this one is lost
+	}
+	p.halted = s.Halted && p.cfg.Connect == ConnectAlways
+	if s.Disconnected && (p.halted || p.cfg.Connect == ConnectOnOpen) {
+		p.lastErr = ErrDisconnected
 	}
 	var stream evloop.Stream
 	var err error
@@ -180,12 +189,31 @@ func (p *Port) goOn(s *Saved, h *Handles) {
 	}
 	p.loop.Post(func() {
 		p.wake() // a program may have come or gone meanwhile
-		if p.open && !p.over {
-			// Nobody has been told yet what the new descriptors are waited for.
+		if p.over {
+			return
+		}
+		if p.open {
 			p.look() // a program may have changed its settings where no status says so
+		}
+		if relined {
+			p.reline()
+		}
+		if p.open {
+			// Nobody has been told yet what the new descriptors are waited for.
 			p.poll.arm(p)
 			p.bridge.TTYReady(true, true)
 			p.rearm()
 		}
 	})
+}
+
+// reline has the line settings of a new configuration carried out as an operator's are:
+// they count until a program asks for others.
+func (p *Port) reline() {
+	if p.cfg.Line == (comport.State{}) {
+		return // what was wanted until now stays
+	}
+	if err := p.SetLine(p.cfg.Line); err != nil {
+		p.ttyFailed(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -50,6 +51,12 @@ func newTCPRig(t *testing.T, device rfc2217test.Device, change func(*Config)) *r
 // went through a file.
 func (r *rig) handOn() {
 	r.t.Helper()
+	r.handOnBetween(func() {})
+}
+
+// handOnBetween calls a function on the loop while there is no port.
+func (r *rig) handOnBetween(between func()) {
+	r.t.Helper()
 	r.do(func() {
 		s, h, ok := r.port.Save()
 		if !ok {
@@ -64,6 +71,7 @@ func (r *rig) handOn() {
 		if err := json.Unmarshal(text, &again); err != nil {
 			r.t.Error(err)
 		}
+		between()
 		next, err := Resume(r.port.cfg, r.loop, r.port.watcher, again, h)
 		if err != nil {
 			r.t.Error(err)
@@ -261,4 +269,88 @@ func TestPortNotResumed(t *testing.T) {
 	}
 	r.program()
 	r.await(KindConnected)
+}
+
+// handOnTo is handOn to another configuration.
+func (r *rig) handOnTo(change func(*Config)) {
+	r.t.Helper()
+	r.handOnBetween(func() { change(&r.port.cfg) })
+}
+
+// Line settings that are configured anew reach the tty and the UART, over the connection
+// that is there; and those that were not are not set again over an operator's.
+func TestPortHandedOnWithAnotherLine(t *testing.T) {
+	for name, open := range map[string]bool{"open": true, "closed": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newTCPRig(t, nil, func(c *Config) { c.Connect, c.Line = ConnectAlways, comport.State{BaudRate: 1200, DataSize: 7} })
+			r.eventually("the first line is set", func() bool { s := r.uart.State(); return s.BaudRate == 1200 && s.DataSize == 7 })
+			var f *os.File
+			if open {
+				f = r.program()
+				r.eventually("the open is noticed", func() bool { return r.status().Open })
+			}
+			r.handOnTo(func(c *Config) { c.Line = sevenEven })
+			r.eventually("the new line is set", func() bool { return r.uart.State().Line() == sevenEven.Line() })
+			if len(r.of(KindConnected)) != 1 {
+				t.Errorf("it has connected anew: %v", r.all())
+			}
+			if f == nil {
+				f = r.program()
+			}
+			if got := r.speed(f); got != sevenEven.BaudRate {
+				t.Errorf("the tty shows %d bit/s, want %d", got, sevenEven.BaudRate)
+			}
+			r.setLine(comport.State{BaudRate: 4800})
+			r.eventually("the operator's speed", func() bool { return r.uart.State().BaudRate == 4800 })
+			r.handOn()
+			r.setSpeed(f, 9600) // comes after all that handing on has caused
+			r.eventually("the program's speed", func() bool { return r.uart.State().BaudRate == 9600 })
+			if speeds := speedsSet(r); !slices.Equal(speeds, []uint32{1200, 2400, 4800, 9600}) {
+				t.Errorf("the UART was set to %d", speeds)
+			}
+			r.handOnTo(func(c *Config) { c.Line = comport.State{} })
+			r.setSpeed(f, 19200)
+			r.eventually("the program's next speed", func() bool { return r.uart.State().BaudRate == 19200 })
+			if s := r.uart.State(); s.Line() != "19200-7E2" {
+				t.Errorf("without a line the UART is at %s: what was wanted is not any more", s.Line())
+			}
+		})
+	}
+}
+
+// speedsSet are the speeds that the UART was set to.
+func speedsSet(r *rig) (all []uint32) {
+	for _, e := range r.uart.Journal() {
+		if m, ok := e.Message.(comport.SetBaudRate); ok && e.Kind == rfc2217test.EntrySetting {
+			all = append(all, m.Rate)
+		}
+	}
+	return all
+}
+
+// What an operator has disconnected stays so.
+func TestPortHandedOnDisconnected(t *testing.T) {
+	for _, c := range []Connect{ConnectAlways, ConnectOnOpen} {
+		t.Run(c.String(), func(t *testing.T) {
+			r := newTCPRig(t, nil, func(cfg *Config) { cfg.Connect = c })
+			f := r.program()
+			r.await(KindConnected)
+			r.eventually("the open is noticed", func() bool { return r.status().Open })
+			r.do(r.port.Disconnect)
+			r.handOn()
+			r.do(r.port.Start)
+			s := r.status()
+			if s.Up || !errors.Is(s.LastError, ErrDisconnected) || len(r.of(KindConnected)) != 1 {
+				t.Errorf("up %t, last error %v, events %v", s.Up, s.LastError, r.all())
+			}
+			if c == ConnectAlways {
+				r.do(func() { r.port.Reconnect() })
+			} else {
+				_ = f.Close()
+				r.eventually("the close is noticed", func() bool { return !r.status().Open })
+				r.program()
+			}
+			r.eventually("it is connected again", func() bool { return r.status().Up })
+		})
+	}
 }
