@@ -101,8 +101,8 @@ func reloadCommand() *cli.Command {
 		Usage:     "have a vcomd serve read its configuration again",
 		ArgsUsage: "[INSTANCE]",
 		Description: "INSTANCE is the name that the file gives (name), which is " + config.DefaultInstance + " without one; with vcomd serve --only it is the\n" +
-			"port's. Ports that are configured as they were are not touched. Exit status 1: there is no such vcomd; 2: the\n" +
-			"configuration is wrong, and all is as it was.",
+			"port's. Ports that are configured as they were are not touched. Exit status 1: there is no such vcomd, or a port\n" +
+			"could not be made, and is tried again; 2: the configuration is wrong, and all is as it was.",
 		OnUsageError: onUsageError,
 		Flags:        []cli.Flag{runDirFlag(&runDir)},
 		Action: func(c *cli.Context) error {
@@ -122,6 +122,9 @@ func reloadCommand() *cli.Command {
 			}
 			_, err = fmt.Fprintf(c.App.Writer, "%s, %s, %s, %d as they were\n",
 				names("added", done.Added), names("changed", done.Changed), names("removed", done.Removed), done.Kept)
+			if len(done.Failed) > 0 {
+				err = errors.Join(err, fmt.Errorf("reload: %s, and will be tried again; see vcomd status for the reason", names("could not be made", done.Failed)))
+			}
 			return err
 		},
 	}

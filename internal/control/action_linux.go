@@ -184,7 +184,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, peer socket.Peer
 		return
 	}
 	s.cfg.Changed(change)
-	for _, names := range []*[]string{&done.Added, &done.Changed, &done.Removed} {
+	for _, names := range []*[]string{&done.Added, &done.Changed, &done.Removed, &done.Failed} {
 		*names = append([]string{}, *names...) // [] in JSON, not null
 	}
 	reply(w, http.StatusOK, Reply{Reloaded: &done})

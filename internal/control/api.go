@@ -139,7 +139,8 @@ type Reloaded struct {
 	Added   []string `json:"added"`
 	Changed []string `json:"changed"`
 	Removed []string `json:"removed"`
-	Kept    int      `json:"kept"` // ports that nothing has changed for
+	Failed  []string `json:"failed"` // new or changed, and could not be made: tried again later
+	Kept    int      `json:"kept"`   // ports that nothing has changed for
 }
 
 // Code says for programs what an Error is about.

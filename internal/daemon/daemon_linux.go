@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,9 @@ type Service struct {
 	// the ports are served; 0: never.
 	Watchdog time.Duration
 	Alive    func()
+	// Patience is how long Ready waits for the ttys that the kernel makes: one that does
+	// not come must not have the service manager take all ports for failed. 0: 10 s.
+	Patience time.Duration
 }
 
 // daemon is a running vcomd. Its methods are for the loop's thread, or for before the
@@ -77,7 +81,7 @@ type daemon struct {
 	servers sync.WaitGroup
 	running bool
 
-	fail    context.CancelFunc // ends the daemon, because of failure
+	end     context.CancelCauseFunc // ends the daemon
 	failure error
 
 	resume   map[string]handover.Port // by name: not gone on with yet
@@ -121,11 +125,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer d.sims.wait()
 	defer endSims()
-	d.serving, d.fail = context.WithCancel(ctx)
-	defer d.fail()
+	d.serving, d.end = context.WithCancelCause(ctx)
+	defer d.end(nil)
 	defer func() { err = errors.Join(err, d.closeAll()) }()
 	if err := d.start(); err != nil {
-		d.fail()
+		d.end(nil)
 		return err
 	}
 	err = errors.Join(d.run(), d.failure)
@@ -183,25 +187,55 @@ func (d *daemon) listenControl() error {
 	return nil
 }
 
-// whenReady calls done when all ports have their ttys.
+// readyPatience is Service's Patience: a kernel's tty takes 4 s where many come at once.
+const readyPatience = 10 * time.Second
+
+// whenReady calls done when all ports have their ttys, or have had their time.
 func (d *daemon) whenReady(done func()) {
-	left := len(d.ports) + 1
-	one := func() {
-		if left--; left == 0 && done != nil {
+	if done == nil {
+		return
+	}
+	ready := false
+	finish := func() {
+		if !ready {
+			ready = true
 			done()
 		}
 	}
+	waiting := make(map[*served]bool, len(d.ports))
 	for _, s := range d.ports {
-		s.port.WhenReady(one)
+		waiting[s] = true
 	}
-	one()
+	for _, s := range d.ports {
+		s.port.WhenReady(func() {
+			if delete(waiting, s); len(waiting) == 0 {
+				finish()
+			}
+		})
+	}
+	switch {
+	case len(waiting) == 0:
+		finish()
+	case d.service(): // else the one port ends the daemon, should there be no tty
+		patience := cmp.Or(d.cfg.Service.Patience, readyPatience)
+		d.loop.AfterFunc(patience, func() {
+			if ready {
+				return
+			}
+			for s := range waiting {
+				d.cfg.Log.Warn().Str("port", s.cfg.Name).Str("event", "not-ready").Str("after", patience.String()).
+					Msg("the kernel has made no tty for the port yet; the others are served")
+			}
+			finish()
+		})
+	}
 }
 
 // failed is for a port that cannot be served any longer.
 func (d *daemon) failed(s *served, err error) {
 	if !d.service() {
 		d.failure = errors.Join(d.failure, err)
-		d.fail()
+		d.end(nil)
 		return
 	}
 	d.loop.Post(func() { // not under the port's feet
@@ -230,9 +264,9 @@ func (d *daemon) run() error {
 	}
 	cancel := context.AfterFunc(d.serving, func() {
 		d.servers.Wait() // they end on the loop
-		kept := d.cfg.Service.Kept != nil && d.cfg.Service.Kept()
+		kept := context.Cause(d.serving) == errRestart || d.cfg.Service.Kept != nil && d.cfg.Service.Kept()
 		d.loop.Post(func() {
-			if d.handOver = d.handOver || kept; d.handOver {
+			if d.handOver = kept; d.handOver {
 				stop()
 				return
 			}

@@ -35,13 +35,18 @@ func (d *daemon) miss(pc port.Config, err error) {
 	m.cfg, m.err = pc, err
 	m.timer = d.loop.AfterFunc(missingRetry, func() {
 		m.timer = nil
-		d.ctl.Remove(pc.Name)
-		delete(d.missing, pc.Name)
-		if err := d.add(m.cfg); err != nil {
-			d.missing[pc.Name] = m
-			d.ctl.Add(pc.Name, m)
-			d.miss(m.cfg, err)
-		}
+		d.prepare(m.cfg, func(prepared port.Config) {
+			if d.missing[pc.Name] != m || d.serving.Err() != nil {
+				return // it is not wanted any more, or another is
+			}
+			d.ctl.Remove(pc.Name)
+			delete(d.missing, pc.Name)
+			if err := d.add(prepared); err != nil {
+				d.missing[pc.Name] = m
+				d.ctl.Add(pc.Name, m)
+				d.miss(pc, err)
+			}
+		})
 	})
 }
 

@@ -24,9 +24,24 @@ type served struct {
 	supervisors *runlink.Server
 	listener    net.Listener // for supervisors
 	resumed     bool         // it goes on where another was
+	endSim      func()       // ends the embedded access server; nil: it has none
 	// end ends what answers there, and ended is closed when it has.
 	end   context.CancelFunc
 	ended chan struct{}
+}
+
+// prepare does what takes a while before a port can be added, beside the loop if that
+// runs, and then calls then on it.
+func (d *daemon) prepare(pc port.Config, then func(port.Config)) {
+	if !d.running || pc.TTY == port.TTYPseudo {
+		then(pc)
+		return
+	}
+	d.servers.Go(func() {
+		err := pc.PrepareTTY(d.serving)
+		pc.Prepared = func() error { return err }
+		d.loop.Post(func() { then(pc) })
+	})
 }
 
 // add serves one more port.
@@ -93,9 +108,15 @@ func (d *daemon) open(pc port.Config) (s *served, err error) {
 		pc.Trace = traceTo(d.cfg.Trace, pc.Name)
 	}
 	if pc.Remote.Sim != "" {
-		if pc.Dial, err = d.sims.dialer(pc.Remote.Sim); err != nil {
+		if pc.Dial, s.endSim, err = d.sims.dialer(pc.Remote.Sim); err != nil {
 			return nil, err
 		}
+		end := s.endSim
+		defer func() {
+			if err != nil {
+				end()
+			}
+		}()
 	}
 	pc.Changed = func() {
 		if s.supervisors != nil {
@@ -147,10 +168,18 @@ func (d *daemon) close(s *served) error {
 		_ = s.listener.Close() // what has answered there has, unless it never began
 	}
 	err := s.port.Close()
+	s.release()
 	if s.events.ready { // else nobody knows of it
 		logTotals(d.cfg.Log, s.cfg, s.port.Status()) // the end itself may lose bytes
 	}
 	return err
+}
+
+// release ends what only the port has used, when that is closed or saved.
+func (s *served) release() {
+	if s.endSim != nil {
+		s.endSim()
+	}
 }
 
 // runSocket is the socket of RunSocket, for those who may use the tty.

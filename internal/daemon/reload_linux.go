@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -21,6 +22,9 @@ type reload struct {
 
 	reading sync.Mutex // held while the configuration is read
 }
+
+// errRestart is the end of a daemon that another is to go on from.
+var errRestart = errors.New("the ports are handed over")
 
 // listenToSignals does what Service's channels ask for, while the loop runs.
 func (d *daemon) listenToSignals(ctx context.Context) {
@@ -44,10 +48,7 @@ func (d *daemon) listenToSignals(ctx context.Context) {
 					continue
 				}
 				d.cfg.Log.Info().Str("event", "restart").Msg("handing the ports over")
-				d.loop.Post(func() {
-					d.handOver = true
-					d.fail()
-				})
+				d.end(errRestart)
 				return
 			}
 		}
@@ -121,9 +122,9 @@ func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 			delete(wanted, s.cfg.Name)
 		}
 	}
-	left := len(gone) + 1
+	left := len(gone) + len(wanted) + 1
 	done := func() {
-		if left--; left > 0 {
+		if left--; left > 0 || d.serving.Err() != nil {
 			return
 		}
 		for _, s := range change {
@@ -133,14 +134,25 @@ func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 			d.replace(s, wanted[s.cfg.Name])
 		}
 		for _, pc := range next {
-			if _, is := wanted[pc.Name]; is {
-				_ = d.addOrMiss(pc) // a Service misses it
-				if !slices.Contains(result.Changed, pc.Name) {
-					result.Added = append(result.Added, pc.Name)
+			prepared, is := wanted[pc.Name]
+			if !is {
+				continue
+			}
+			if m := d.missing[pc.Name]; m != nil {
+				d.forget(m) // it has failed meanwhile
+			}
+			_ = d.addOrMiss(prepared) // a Service misses it
+			switch changed := slices.Index(result.Changed, pc.Name); {
+			case d.missing[pc.Name] != nil:
+				result.Failed = append(result.Failed, pc.Name)
+				if changed >= 0 {
+					result.Changed = slices.Delete(result.Changed, changed, changed+1)
 				}
+			case changed < 0:
+				result.Added = append(result.Added, pc.Name)
 			}
 		}
-		d.cfg.Log.Info().Str("event", "reloaded").Int("added", len(result.Added)).Int("changed", len(result.Changed)).Int("removed", len(result.Removed)).Int("kept", result.Kept).
+		d.cfg.Log.Info().Str("event", "reloaded").Int("added", len(result.Added)).Int("changed", len(result.Changed)).Int("removed", len(result.Removed)).Int("failed", len(result.Failed)).Int("kept", result.Kept).
 			Msg("the configuration was read again")
 		for _, tell := range d.reload.told {
 			tell(result)
@@ -155,6 +167,12 @@ func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 	}
 	for _, s := range gone {
 		d.remove(s, done)
+	}
+	for name, pc := range wanted {
+		d.prepare(pc, func(prepared port.Config) {
+			wanted[name] = prepared
+			done()
+		})
 	}
 	done()
 }
@@ -207,5 +225,6 @@ func (d *daemon) saveOne(s *served) (handover.Port, bool) {
 		return handover.Port{}, false
 	}
 	_ = s.listener.Close()
+	s.release()
 	return handover.Port{Name: s.cfg.Name, Fingerprint: s.cfg.Fingerprint, State: state, Handles: handles}, true
 }

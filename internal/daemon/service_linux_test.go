@@ -9,9 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ import (
 	"github.com/vcomd/vcomd/internal/handover"
 	"github.com/vcomd/vcomd/internal/port"
 	"github.com/vcomd/vcomd/internal/socket"
+	"github.com/vcomd/vcomd/internal/usbtty/vhci"
+	"github.com/vcomd/vcomd/internal/usbtty/vhci/vhcitest"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
 
@@ -71,6 +75,7 @@ type service struct {
 	reloads  chan struct{}
 	restarts chan struct{}
 	left     []handover.Port
+	asked    atomic.Int32 // how often it was asked whether the ports are kept
 	ended    chan error
 	stop     context.CancelFunc
 }
@@ -138,7 +143,11 @@ func (s *service) start(left []handover.Port, ports ...port.Config) {
 					defer s.mu.Unlock()
 					return s.ports, nil
 				},
-				Reloads: s.reloads, Restarts: s.restarts, Resume: left,
+				Reloads: s.reloads, Restarts: s.restarts, Resume: left, Patience: 50 * time.Millisecond,
+				Kept: func() bool {
+					s.asked.Add(1)
+					return false
+				},
 				HandOver: func(left []handover.Port) error {
 					s.left = left
 					return nil
@@ -300,11 +309,74 @@ func TestOnePortFails(t *testing.T) {
 	if s.log.count(`"event":"not-served"`, `"port":"port1"`) != 1 {
 		t.Errorf("nobody was told:\n%s", s.log.String())
 	}
+	s.reload(s.ports...)
+	if s.log.count(`"event":"reloaded"`, `"kept":2`, `"added":0`, `"failed":1`) != 1 {
+		t.Errorf("what was done is not told:\n%s", s.log.String())
+	}
 	if err := os.Remove(s.link(1)); err != nil {
 		t.Fatal(err)
 	}
 	s.reload(s.ports...)
 	s.open(1).echoed("1")
+	if s.log.count(`"event":"reloaded"`, `"kept":2`, `"added":1`, `"failed":0`) != 1 {
+		t.Errorf("what was done is not told:\n%s", s.log.String())
+	}
+}
+
+// A kernel that makes no tty, and one that takes its time to load its modules, cost the
+// other ports nothing: the service is ready without it, and the loop runs meanwhile.
+func TestKernelTakesItsTime(t *testing.T) {
+	mute, slow := vhcitest.New(t).Host(), vhcitest.New(t).Host()
+	loading, loaded, modprobe := make(chan struct{}), make(chan struct{}), slow.Modprobe
+	slow.Modprobe = func(ctx context.Context, modules ...string) error {
+		close(loading)
+		<-loaded
+		return modprobe(ctx, modules...)
+	}
+	s := newService(t)
+	kernels := func(n int, host *vhci.Host) port.Config {
+		pc := s.config(n, func(p *config.Port) { p.TTY = "usb" })
+		pc.USB = host
+		return pc
+	}
+	s.start(nil, s.config(0, nil), kernels(1, mute))
+	if s.log.count(`"event":"not-ready"`, `"port":"port1"`) != 1 {
+		t.Errorf("nobody was told:\n%s", s.log.String())
+	}
+	s.open(0).echoed("ready")
+	s.mu.Lock()
+	s.ports = append(slices.Clone(s.ports), kernels(2, slow))
+	s.mu.Unlock()
+	s.reloads <- struct{}{}
+	<-loading
+	s.open(0).echoed("the modules are being loaded")
+	close(loaded)
+	s.await("it is reloaded", func() bool { return s.log.count(`"event":"reloaded"`, `"kept":2`, `"added":1`) == 1 })
+}
+
+// The embedded access server of a port ends with it, also where the port could not be
+// made: a port that is tried again and again leaves none behind.
+func TestSimulatorsEnd(t *testing.T) {
+	s := newService(t)
+	sim := func(n int) port.Config {
+		return s.config(n, func(p *config.Port) { p.Remote = "sim:echo" })
+	}
+	if err := os.WriteFile(s.link(1), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start(nil, sim(0), sim(1))
+	s.open(0).echoed("0")
+	simulated := func() int {
+		all := make([]byte, 1<<20)
+		return strings.Count(string(all[:runtime.Stack(all, true)]), "(*simulators).dialer.func1")
+	}
+	s.await("that of the missing port ends", func() bool { return simulated() == 1 })
+	s.reload(s.ports...)
+	s.reload(sim(0), sim(2))
+	s.await("one of each port", func() bool { return simulated() == 2 })
+	s.reload(sim(0))
+	s.await("that of the removed port ends", func() bool { return simulated() == 1 })
+	s.open(0).echoed("and the other goes on")
 }
 
 // Twenty times the daemon is replaced by another, under programs that write and read.
@@ -340,6 +412,9 @@ func TestRestartUnderTraffic(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	s.open(ports - 1).echoed("the one that was closed all the time")
+	if n := s.asked.Load(); n != 0 {
+		t.Errorf("the service manager was asked %d times whether a restart is its own", n)
+	}
 	for n := range ports - 1 {
 		if got := s.log.count(`"event":"connected"`, fmt.Sprintf(`"port":"port%d"`, n)); got != 1 {
 			t.Errorf("port %d has connected %d times", n, got)

@@ -21,29 +21,30 @@ type simulators struct {
 
 func newSimulators(ctx context.Context) *simulators { return &simulators{ctx: ctx} }
 
-// dialer returns a dial function that reaches a server of its own.
-func (s *simulators) dialer(device string) (func(context.Context, rfc2217client.Remote) (net.Conn, error), error) {
+// dialer returns a dial function that reaches a server of its own, and what ends that.
+func (s *simulators) dialer(device string) (dial func(context.Context, rfc2217client.Remote) (net.Conn, error), end context.CancelFunc, err error) {
 	dev, err := rfc2217test.NewDevice(device, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	ctx, end := context.WithCancel(s.ctx)
 	uart := &rfc2217test.UART{Device: dev, JournalOff: true}
 	// It runs on while no client is there: a receiver does not stop either.
-	s.wg.Go(func() { _ = uart.Run(s.ctx) })
+	s.wg.Go(func() { _ = uart.Run(ctx) })
 	server := &rfc2217test.Server{UART: uart}
 	return func(context.Context, rfc2217client.Remote) (net.Conn, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.over {
+		if s.over || ctx.Err() != nil {
 			return nil, net.ErrClosed
 		}
 		near, far := net.Pipe()
 		s.wg.Go(func() {
 			// It ends with the connection, and how does not matter to anybody.
-			_ = server.ServeConn(s.ctx, far)
+			_ = server.ServeConn(ctx, far)
 		})
 		return near, nil
-	}, nil
+	}, end, nil
 }
 
 // wait waits for the servers to end; their context has.

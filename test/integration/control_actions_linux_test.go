@@ -204,7 +204,8 @@ func TestReloadCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeService(t, dir, port(one, ""), port(filepath.Join(dir, "taken"), ""))
-	reload(0, "1 added (taken), none changed, 2 removed (two, three), 1 as they were\n")
+	reload(1, "none added, none changed, 2 removed (two, three), 1 as they were\n"+
+		"vcomd: reload: 1 could not be made (taken), and will be tried again; see vcomd status for the reason\n")
 	for _, args := range [][]string{{"reconnect"}, {"disconnect"}, {"purge"}} {
 		out, code := run(t, binary, args[0], "--run-dir", filepath.Join(dir, "run"), "taken")
 		if code != 1 || !strings.Contains(out, "the port is not there; vcomd status says why") {
