@@ -81,6 +81,9 @@ func (s *serveFlags) load() (*loaded, error) {
 }
 
 func (s *serveFlags) serve(c *cli.Context) error {
+	// Before the configuration is read: who changes it and sends SIGHUP then is heard.
+	signals := newRequests()
+	defer signals.stop()
 	l, err := s.load()
 	if err != nil {
 		return err
@@ -109,14 +112,34 @@ func (s *serveFlags) serve(c *cli.Context) error {
 		}()
 		cfg.Trace = f
 	}
-	return (&service{log: log}).run(c.Context, cfg, func() ([]port.Config, error) {
-		l, err := s.load()
+	return (&service{log: log, signals: signals}).run(c.Context, cfg, func() ([]port.Config, error) {
+		next, err := s.load()
 		if err != nil {
 			return nil, err
 		}
-		l.note(log)
-		return l.configs(), nil
+		next.note(log)
+		for _, key := range next.fixed(l) {
+			log.Warn().Str("event", "configuration").Msg(key + " has changed: that counts from the next restart")
+		}
+		return next.configs(), nil
 	})
+}
+
+// fixed names the keys with other values than at the start, which only a restart changes.
+func (l *loaded) fixed(first *loaded) (keys []string) {
+	is, was := l.file, first.file
+	for _, k := range []struct{ key, is, was string }{
+		{"name", is.Name, was.Name},
+		{"run-dir", is.RunDir, was.RunDir},
+		{"log-level", is.LogLevel, was.LogLevel},
+		{"trace", is.Trace, was.Trace},
+		{"metrics", is.Metrics, was.Metrics},
+	} {
+		if k.is != k.was {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
 }
 
 // configs returns the ports' configurations.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -24,14 +25,20 @@ import (
 // service is a vcomd serve as what has started it sees it.
 type service struct {
 	log     zerolog.Logger
-	program string // to execute for a restart
-	kept    bool   // the service manager is about to start another
+	program string          // to execute for a restart
+	ctx     context.Context //nolint:containedctx // the service's life
+	signals requests
+	kept    bool // the service manager is about to start another
 	left    []handover.Port
 }
 
 // run serves until the context ends, and goes on when the program could not be executed
 // that was to take over.
 func (s *service) run(ctx context.Context, cfg serving.Config, load func() ([]port.Config, error)) error {
+	s.ctx = ctx
+	// A panic must not look like a usage error, which is exit status 2 and which a
+	// service manager does not start vcomd again after: it ends by SIGABRT.
+	debug.SetTraceback("crash")
 	left, err := handover.Take()
 	if err != nil {
 		s.log.Warn().Err(err).Str("event", "not-resumed").Msg("what the vcomd before this one has left is of no use; all ports begin afresh")
@@ -39,17 +46,14 @@ func (s *service) run(ctx context.Context, cfg serving.Config, load func() ([]po
 	if s.program, err = os.Executable(); err != nil {
 		return err
 	}
-	reloads, stopReloads := signals(unix.SIGHUP)
-	defer stopReloads()
-	restarts, stopRestarts := signals(unix.SIGUSR2)
-	defer stopRestarts()
 	cfg.Ready = func() { s.tell(daemon.SdNotifyReady) }
 	cfg.Service.Load = func() ([]port.Config, error) {
 		s.tell(daemon.SdNotifyReloading)
 		defer s.tell(daemon.SdNotifyReady)
 		return load()
 	}
-	cfg.Service.Reloads, cfg.Service.Restarts, cfg.Service.Kept, cfg.Service.HandOver = reloads, restarts, s.isKept, s.handOver
+	cfg.Service.Reloads, cfg.Service.Restarts = s.signals.reloads, s.signals.restarts
+	cfg.Service.Kept, cfg.Service.HandOver = s.isKept, s.handOver
 	if every, err := daemon.SdWatchdogEnabled(false); err == nil {
 		cfg.Service.Watchdog, cfg.Service.Alive = every, func() { s.tell(daemon.SdNotifyWatchdog) }
 	}
@@ -66,25 +70,50 @@ func (s *service) run(ctx context.Context, cfg serving.Config, load func() ([]po
 	}
 }
 
-// signals makes a channel of a signal.
-func signals(of os.Signal) (got <-chan struct{}, stop func()) {
-	in, out, end := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
-	signal.Notify(in, of)
-	go func() {
-		for {
-			select {
-			case <-in:
-			case <-end:
-				return
-			}
-			select {
-			case out <- struct{}{}:
-			case <-end:
-				return
-			}
+// requests are what signals ask a service for.
+type requests struct {
+	reloads, restarts chan struct{}
+
+	hangups, users chan os.Signal
+	end            chan struct{}
+}
+
+// newRequests listens from now on: what comes early waits.
+func newRequests() requests {
+	r := requests{
+		reloads: make(chan struct{}), restarts: make(chan struct{}),
+		hangups: make(chan os.Signal, 1), users: make(chan os.Signal, 1), end: make(chan struct{}),
+	}
+	r.listen()
+	go r.pass(r.hangups, r.reloads)
+	go r.pass(r.users, r.restarts)
+	return r
+}
+
+func (r *requests) listen() {
+	signal.Notify(r.hangups, unix.SIGHUP)
+	signal.Notify(r.users, unix.SIGUSR2)
+}
+
+func (r *requests) pass(in <-chan os.Signal, out chan<- struct{}) {
+	for {
+		select {
+		case <-in:
+		case <-r.end:
+			return
 		}
-	}()
-	return out, func() { signal.Stop(in); close(end) }
+		select {
+		case out <- struct{}{}:
+		case <-r.end:
+			return
+		}
+	}
+}
+
+func (r *requests) stop() {
+	signal.Stop(r.hangups)
+	signal.Stop(r.users)
+	close(r.end)
 }
 
 // tell tells the service manager something, if there is one.
@@ -107,7 +136,17 @@ func (s *service) handOver(ports []handover.Port) error {
 	if s.kept {
 		return errors.Join(handover.Store(ports), handover.Close(ports))
 	}
+	select {
+	case <-s.ctx.Done():
+		s.left = ports // it is to end after all, which it does with the ports in hand
+		return nil
+	default:
+	}
+	// One that comes before the next vcomd asks for it must not end it. The configuration
+	// is read after that.
+	signal.Ignore(unix.SIGHUP)
 	err := handover.Exec(s.program, os.Args, os.Environ(), ports)
+	s.signals.listen()
 	s.log.Error().Err(err).Str("event", "restart-failed").Msg("the program could not be executed anew; this one goes on")
 	s.left = ports
 	return nil

@@ -264,7 +264,7 @@ func (d *daemon) run() error {
 	}
 	cancel := context.AfterFunc(d.serving, func() {
 		d.servers.Wait() // they end on the loop
-		kept := context.Cause(d.serving) == errRestart || d.cfg.Service.Kept != nil && d.cfg.Service.Kept()
+		kept := errors.Is(context.Cause(d.serving), errRestart) || d.cfg.Service.Kept != nil && d.cfg.Service.Kept()
 		d.loop.Post(func() {
 			if d.handOver = kept; d.handOver {
 				stop()

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -54,6 +56,10 @@ const variable = "VCOMD_HANDOVER"
 
 // Exec executes a program in this process's place, which then Takes the ports. It
 // returns only with an error, and then the ports are still the caller's.
+//
+// The program begins with SIGUSR2 blocked, so that another request that comes before it
+// is ready for one waits, and does not end it: Go's os/signal unblocks what it is asked
+// for. Others cannot wait so: Go unblocks SIGHUP, SIGINT and SIGTERM at its start.
 func Exec(program string, argv, env []string, ports []Port) error {
 	state, err := write(ports)
 	if err != nil {
@@ -65,13 +71,27 @@ func Exec(program string, argv, env []string, ports []Port) error {
 		_, err = unix.FcntlInt(uintptr(state), unix.F_SETFD, 0)
 	}
 	if err == nil {
-		err = unix.Exec(program, argv, append(env, variable+"="+strconv.Itoa(state)))
+		err = execBlocked(program, argv, append(env, variable+"="+strconv.Itoa(state)))
 		err = fmt.Errorf("execute %s: %w", program, err)
 	}
 	for _, fd := range kept {
 		unix.CloseOnExec(fd)
 	}
 	return err
+}
+
+// execBlocked is exec(2) with SIGUSR2 blocked. It returns only with an error.
+func execBlocked(program string, argv, env []string) error {
+	runtime.LockOSThread() // whose mask the program inherits
+	defer runtime.UnlockOSThread()
+	var block, before unix.Sigset_t
+	const bits = int(unsafe.Sizeof(block.Val[0])) * 8
+	block.Val[(int(unix.SIGUSR2)-1)/bits] |= 1 << ((int(unix.SIGUSR2) - 1) % bits)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before); err != nil {
+		return os.NewSyscallError("rt_sigprocmask", err)
+	}
+	err := unix.Exec(program, argv, env)
+	return errors.Join(err, os.NewSyscallError("rt_sigprocmask", unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)))
 }
 
 // inherit has the ports' descriptors survive an exec.

@@ -7,11 +7,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -25,6 +27,10 @@ const child = "VCOMD_HANDOVER_TEST"
 func TestMain(m *testing.M) {
 	if os.Getenv(child) == "" {
 		goleak.VerifyTestMain(m)
+		return
+	}
+	if os.Getenv(signalled) != "" {
+		showSignals()
 		return
 	}
 	ports, err := Take()
@@ -287,5 +293,38 @@ func TestExec(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Equal(out, []byte(found)) {
 		t.Errorf("%v\n%s, want\n%s", err, out, found)
+	}
+}
+
+// signalled tells the child to show what happens to signals that came before it.
+const signalled = "VCOMD_HANDOVER_SIGNALLED"
+
+// showSignals sends the process a signal before anything asks for it, and shows that it
+// is not lost.
+func showSignals() {
+	if err := unix.Kill(os.Getpid(), unix.SIGUSR2); err != nil {
+		fmt.Println(err)
+	}
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, unix.SIGUSR2)
+	select {
+	case s := <-got:
+		fmt.Println(s)
+	case <-time.After(5 * time.Second):
+		fmt.Println("it is lost")
+	}
+}
+
+// A request for another restart that comes while the program is not ready for it waits,
+// and does not end it.
+func TestExecBlocksSignals(t *testing.T) {
+	if os.Getenv(signalled) != "" {
+		t.Fatal(Exec(os.Args[0], os.Args[:1], append(os.Environ(), child+"=1"), nil))
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestExecBlocksSignals$")
+	cmd.Env = append(os.Environ(), signalled+"=1")
+	out, err := cmd.CombinedOutput()
+	if want := "user defined signal 2\n"; err != nil || string(out) != want {
+		t.Errorf("%v: %s, want %s", err, out, want)
 	}
 }
