@@ -47,8 +47,9 @@ type Port struct {
 	show       comport.State
 	poll       poll
 	greeting   greeting
-	attached   int  // supervisors of programs: see Attach
-	raised     bool // the open has raised the lines: the close drops them
+	breaks     []*timedBreak // the first one is being sent, the others wait for it
+	attached   int           // supervisors of programs: see Attach
+	raised     bool          // the open has raised the lines: the close drops them
 	counts     Counts
 	purgeDue   comport.Purge // at the next connection
 	toldLost   uint64        // bytes written during outages and dropped, of which was told

@@ -184,68 +184,6 @@ func (p *Port) order(done func(sent bool), messages ...comport.Message) error {
 	return nil
 }
 
-// SetBreak begins or ends a break.
-func (p *Port) SetBreak(on bool) error {
-	p.wake()
-	c := comport.ControlBreakOff
-	if on {
-		c = comport.ControlBreakOn
-	}
-	p.mirror.SetBreak(c)
-	if on && p.client.Mode() == rfc2217client.ModeTelnet {
-		p.client.Break() // of the server's own length
-	}
-	return p.order(nil, comport.SetControl{Control: c})
-}
-
-// SendBreak sends a break of a length, after all that was written before, and
-// calls done at its end. cancel ends it early, without done.
-func (p *Port) SendBreak(d time.Duration, done func(error)) (cancel func()) {
-	p.wake()
-	var timer evloop.Timer
-	ended := false
-	end := func(err error) {
-		if ended {
-			return
-		}
-		ended = true
-		if err != nil {
-			done(err)
-			return
-		}
-		p.endBreak(done)
-	}
-	begin := func(bool) {
-		// Also without a server that could be told: the program's time passes.
-		timer = p.loop.AfterFunc(d, func() { timer = nil; end(nil) })
-	}
-	p.mirror.SetBreak(comport.ControlBreakOn)
-	if p.client.Mode() == rfc2217client.ModeTelnet {
-		p.client.Break()
-	}
-	if err := p.order(begin, comport.SetControl{Control: comport.ControlBreakOn}); err != nil {
-		p.mirror.SetBreak(0)
-		end(err)
-	}
-	return func() {
-		evloop.Cancel(&timer)
-		if !ended {
-			ended = true
-			p.endBreak(func(error) {})
-		}
-	}
-}
-
-// endBreak ends a break, as soon as there is room for that.
-func (p *Port) endBreak(done func(error)) {
-	err := p.SetBreak(false)
-	if !errors.Is(err, ErrBusy) {
-		done(err)
-		return
-	}
-	p.WhenRoom(func() { p.endBreak(done) })
-}
-
 // sentInterval is how often it is looked whether output has left that could not
 // leave at once.
 const sentInterval = 2 * time.Millisecond

@@ -186,6 +186,40 @@ func TestBreakIsCancelled(t *testing.T) {
 	r.eventually("its end", func() bool { return r.uart.State().Break == comport.ControlBreakOff })
 }
 
+// TestBreaksDoNotOverlap: each of several that are asked for at once has its whole length,
+// but for one that is given up while it waits.
+func TestBreaksDoNotOverlap(t *testing.T) {
+	const length = 40 * time.Millisecond
+	r, _ := newUART(t, nil)
+	done := make(chan error, 2)
+	begin := time.Now()
+	r.do(func() {
+		r.port.SendBreak(length, func(err error) { done <- err })
+		cancel := r.port.SendBreak(time.Hour, func(error) { t.Error("it was given up") })
+		r.port.SendBreak(length, func(err error) { done <- err })
+		cancel()
+	})
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(begin); took < 2*length {
+		t.Errorf("both took %v, want %v", took, 2*length)
+	}
+	r.eventually("the end", func() bool { return r.uart.State().Break == comport.ControlBreakOff })
+	var seen []comport.Control
+	for _, e := range r.uart.Journal() {
+		if m, ok := e.Message.(comport.SetControl); ok && e.Kind == rfc2217test.EntryBreak {
+			seen = append(seen, m.Control)
+		}
+	}
+	on, off := comport.ControlBreakOn, comport.ControlBreakOff
+	if want := []comport.Control{on, off, on, off}; !slices.Equal(seen, want) {
+		t.Fatalf("%v, want %v", seen, want)
+	}
+}
+
 // TestUARTCounts: what TIOCGICOUNT tells.
 func TestUARTCounts(t *testing.T) {
 	r, f := newUART(t, nil)
