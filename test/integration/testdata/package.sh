@@ -44,6 +44,8 @@ unset VCOMD_TEST_REQUIRE
 asked() { echo "$1 asks: $(sort -u /tmp/systemctl.log 2>/dev/null | tr '\n' ';')"; : >/tmp/systemctl.log; }
 snapshot() { find /etc /usr /opt /srv /run /dev /var/lib /root -xdev \( -path /var/lib/dpkg -o -path /root/.cache -o -path /root/go -o -path /dev/pts -o -path /usr/local/go \) -prune -o -print | sort; }
 
+mkdir -p /etc/udev/rules.d # as udev has it, which this machine may be without
+
 snapshot >/tmp/before
 dpkg --force-unsafe-io -i /tmp/first.deb >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
 asked install
