@@ -85,10 +85,7 @@ var lifeChecks = map[string]check{
 		if n, err := unix.Read(p.fd, make([]byte, 1)); n > 0 || (err != nil && !errors.Is(err, unix.EIO)) {
 			return fmt.Errorf("read: %d, %w; want end of file or EIO", n, err)
 		}
-		if _, err := unix.Write(p.fd, []byte("x")); !errors.Is(err, unix.EIO) {
-			return fmt.Errorf("write: %w; want EIO", err)
-		}
-		return nil
+		return p.awaitRefusal()
 	},
 }
 

@@ -150,6 +150,21 @@ func (p *program) awaitInput(n int) error {
 	}
 }
 
+// awaitRefusal waits until a write fails with EIO. The kernel says POLLHUP a moment before
+// (pty_close of drivers/tty/pty.c wakes those who poll, and only then hangs up).
+func (p *program) awaitRefusal() error {
+	for deadline := time.Now().Add(patience); ; {
+		_, err := unix.Write(p.fd, []byte("x"))
+		if errors.Is(err, unix.EIO) {
+			return nil
+		}
+		if err != nil || time.Now().After(deadline) {
+			return fmt.Errorf("write: %v; want EIO", err) //nolint:errorlint // it may be nil
+		}
+		_, _ = unix.Poll(nil, 1)
+	}
+}
+
 // expectNothing checks that no byte waits to be read.
 func (p *program) expectNothing() error {
 	n, err := unix.Read(p.fd, make([]byte, 1))
