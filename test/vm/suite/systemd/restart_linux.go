@@ -67,10 +67,11 @@ type stream struct {
 	err  error
 }
 
-// run sends blocks until done is closed. It is paced, as all of it is kept, and some has to be under way at each restart.
+// run sends blocks until done is closed. It is paced, as all of it is kept, by the simulated server too (4 MiB: 160 s of this), and
+// some has to be under way at each restart.
 func (s *stream) run(done <-chan struct{}, write func(p []byte) error) {
 	const block = 512
-	pace := time.NewTicker(5 * time.Millisecond)
+	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
 	for i := uint32(1); s.err == nil; i++ {
 		select {
