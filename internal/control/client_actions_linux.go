@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,7 @@ func stream(ctx context.Context, at, path string, each func(Entry) error) error 
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, maxLine)
+	lines.Split(wholeLines)
 	for first := true; lines.Scan(); first = false {
 		var e Entry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
@@ -162,6 +164,16 @@ func stream(ctx context.Context, at, path string, each func(Entry) error) error 
 		}
 	}
 	return streamFailed(ctx, at, lines.Err())
+}
+
+// wholeLines splits a stream into its lines. What a stream that is cut leaves of its last
+// line is nobody's entry: bufio.ScanLines would take it for one.
+func wholeLines(data []byte, _ bool) (advance int, token []byte, err error) {
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 {
+		return 0, nil, nil
+	}
+	return i + 1, data[:i], nil
 }
 
 // streamFailed says why a stream has ended.

@@ -1,14 +1,19 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/vcomd/vcomd/internal/port"
+	"github.com/vcomd/vcomd/internal/socket"
 	"github.com/vcomd/vcomd/rfc2217client"
 )
 
@@ -208,6 +213,60 @@ func TestStreamsEnd(t *testing.T) {
 	go r.end()
 	if err := <-done; !errors.Is(err, ErrStreamEnded) {
 		t.Errorf("%v, want %v", err, ErrStreamEnded)
+	}
+}
+
+// TestStreamCutInALine: half an entry is no answer of another program; it is what is left
+// when a vcomd, or the one who listens, ends.
+func TestStreamCutInALine(t *testing.T) {
+	dir := shortDir(t)
+	l, err := socket.Socket{RunDir: dir, Name: SocketName("tty"), UID: -1, GID: -1, Mode: 0o600}.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	const line = `{"version":1,"kind":"begin"}` + "\n"
+	serve := func(wait <-chan struct{}) {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			t.Error(err)
+		}
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s%s\r\n", len(line)+10, line, line[:10])
+		<-wait
+	}
+	found := Found{Socket: SocketPath(dir, "tty"), Port: Port{Name: "tty"}}
+	now := make(chan struct{})
+	close(now)
+	for _, c := range []struct {
+		name string
+		cut  bool // by the one who listens
+		want error
+	}{{"by the server", false, ErrStreamEnded}, {"by the client", true, nil}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := (<-chan struct{})(now)
+		if c.cut {
+			wait = ctx.Done()
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { serve(wait) })
+		var entries int
+		err := Client{}.Monitor(ctx, found, nil, func(Entry) error {
+			entries++
+			if c.cut {
+				cancel()
+			}
+			return nil
+		})
+		cancel()
+		wg.Wait()
+		if !errors.Is(err, c.want) || entries != 1 {
+			t.Errorf("cut %s: %d entries, %v, want 1 and %v", c.name, entries, err, c.want)
+		}
 	}
 }
 
