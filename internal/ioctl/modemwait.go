@@ -6,7 +6,7 @@ import "context"
 // shorter than the time to look is not missed, and RNG counts at its trailing edge only. A mask without any input waits until
 // the context ends, or the port does (uart_wait_modem_status in drivers/tty/serial/serial_core.c).
 func (e *Emulator) waitLines(ctx context.Context, mask Lines, s *State) Errno {
-	began := s.Counts
+	began, hangups := s.Counts, s.Hangups
 	for {
 		select {
 		case <-s.Changed:
@@ -14,7 +14,7 @@ func (e *Emulator) waitLines(ctx context.Context, mask Lines, s *State) Errno {
 		}
 		s = e.uart.State()
 		switch {
-		case s.Gone:
+		case s.Gone || s.Hangups != hangups: // the lines of before have no successors
 			return EIO
 		case moved(mask, &began, &s.Counts): // goes before a signal, as in the kernel
 			return 0

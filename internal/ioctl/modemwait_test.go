@@ -163,6 +163,17 @@ func TestWaitEnds(t *testing.T) {
 			w.cancel()
 		})
 	})
+	t.Run("with a hang-up, also if a line of what follows has moved", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			u := newFakeUART(base())
+			w := startWait(t, u, AMD64, 0x20)
+			u.change(func(s *State) { s.Hangups++; s.Counts = Counts{} })
+			if errno, over := w.result(); !over || errno != EIO {
+				t.Errorf("over %v, error %v", over, errno)
+			}
+			w.cancel()
+		})
+	})
 	t.Run("with the context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := startWait(t, newFakeUART(base()), AMD64, 0x1e0)

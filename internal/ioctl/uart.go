@@ -58,6 +58,8 @@ type State struct {
 	Exclusive bool
 	// LineEmpty says that the transmitter has nothing more to send, not even in its shift register.
 	LineEmpty bool
+	// Hangups counts how often the port was hung up. What has waited for a line of the port since before is answered EIO.
+	Hangups uint32
 	// Gone says that the port is no more: every request is answered EIO.
 	Gone bool
 	// Changed is closed as soon as a State newer than this one exists. If it is nil, there will never be one.

@@ -26,12 +26,14 @@ func (p *Port) hangUp(why error) {
 	old := p.tty.path()
 	if a, is := p.tty.(*adapter); is {
 		p.emit(Event{Kind: KindHungUp, Old: old, Err: why})
+		p.hangups++
 		a.replug()
 		return
 	}
 	if kept, err := p.hangUpInPlace(); !kept && !p.renewTTY(errors.Join(why, err)) {
 		return
 	}
+	p.hangups++
 	p.emit(Event{Kind: KindHungUp, Old: old, New: p.tty.path(), Err: why})
 	p.closed()
 }

@@ -32,13 +32,15 @@ type Port struct {
 	bridge    *bridge.Bridge
 
 	open       bool
-	over       bool         // Close was called
-	leaving    bool         // the last program has closed it, which is not dealt with yet
-	left       int          // bytes that the last program to go left in the tty
-	termios    unix.Termios // the last ones observed or shown
-	modem      comport.ModemState
-	carried    bool         // DCD was up when the connection was lost, and nothing was said of it since
-	closeTimer evloop.Timer // until an unused connection is ended
+	over       bool               // Close was called
+	leaving    bool               // the last program has closed it, which is not dealt with yet
+	left       int                // bytes that the last program to go left in the tty
+	termios    unix.Termios       // the last ones observed or shown
+	modem      comport.ModemState // levels as last told, perhaps by a connection before this one
+	told       bool               // this connection has told them
+	hangups    uint32             // of programs
+	carried    bool               // DCD was up when the connection was lost, and nothing was said of it since
+	closeTimer evloop.Timer       // until an unused connection is ended
 	closeTries int
 	retired    []tty        // replaced, and not closed yet
 	calmTimer  evloop.Timer // until a connection that may not last is told

@@ -110,8 +110,11 @@ func (h *handler) Disconnected(err error, retry time.Duration) {
 		p.since = p.loop.Now()
 	}
 	p.bridge.LinkLost()
-	p.carried = retry >= 0 && (p.carried || p.modem&comport.ModemDCD != 0)
-	p.modem = 0
+	// What waits for a line is to see nothing of an outage: the levels stay what they were.
+	p.carried = retry >= 0 && (p.carried || p.told && p.modem&comport.ModemDCD != 0)
+	if p.told = false; p.cfg.OnLoss == OnLossHangup {
+		p.modem = 0 // as of what is unplugged
+	}
 	evloop.Cancel(&p.calmTimer)
 	err = p.greeting.explain(&p.cfg, err)
 	p.greeting.begin()
@@ -187,7 +190,11 @@ func (p *Port) modemState(told comport.ModemState) {
 		p.tty.modem(now | comport.ModemRI) // it has rung, and is over
 		p.tty.modem(now)
 	}
-	carried := before
+	var carried comport.ModemState
+	if p.told {
+		carried = before
+	}
+	p.told = true
 	if p.carried {
 		p.carried = false
 		carried |= comport.ModemDCD
@@ -246,7 +253,7 @@ type Status struct {
 	Up, Suspended     bool
 	Since             time.Time // when Up became what it is
 	Wanted, Reported  comport.State
-	ModemState        comport.ModemState
+	ModemState        comport.ModemState // as this connection has told it
 	Bytes             Bytes
 	DroppedBanner     uint64 // said by the server, and no serial data
 	Client            rfc2217client.Counters
@@ -265,6 +272,9 @@ func (p *Port) Status() Status {
 		Open: p.open, Mode: p.client.Mode(), Up: p.client.Up(), Suspended: p.client.Suspended(), Since: p.since,
 		Wanted: p.mirror.Want(), Reported: p.client.Reported(), ModemState: p.modem,
 		Bytes: Bytes(p.bridge.Counters()), DroppedBanner: p.greeting.dropped + p.client.Counters().BannerBytes, Client: p.client.Counters(), LastError: p.lastErr,
+	}
+	if !p.told {
+		s.ModemState = 0
 	}
 	s.Links, s.Overlay = p.names.paths()
 	return s

@@ -27,6 +27,8 @@ type Saved struct {
 	Left      int                 `json:"left,omitempty"`
 	Termios   unix.Termios        `json:"termios"`
 	Modem     comport.ModemState  `json:"modem,omitempty"`
+	Told      bool                `json:"told,omitempty"`
+	Hangups   uint32              `json:"hangups,omitempty"`
 	Carried   bool                `json:"carried,omitempty"`
 	Raised    bool                `json:"raised,omitempty"`
 	Counts    Counts              `json:"counts"`
@@ -75,7 +77,7 @@ func (p *Port) Save() (s Saved, h Handles, ok bool) {
 	}
 	p.retired = nil
 	s = Saved{
-		Line: p.cfg.Line, Mirror: p.mirror.Save(), Open: p.open, Left: p.left, Termios: p.termios, Modem: p.modem, Carried: p.carried, Raised: p.raised,
+		Line: p.cfg.Line, Mirror: p.mirror.Save(), Open: p.open, Left: p.left, Termios: p.termios, Modem: p.modem, Told: p.told, Hangups: p.hangups, Carried: p.carried, Raised: p.raised,
 		Counts: p.counts, PurgeDue: p.purgeDue, ToldLost: p.toldLost, Since: p.since, Degraded: p.degraded, Show: p.show,
 		Connected: p.greeting.over, Disconnected: errors.Is(p.lastErr, ErrDisconnected), Halted: p.halted, BannerLost: p.greeting.dropped,
 	}
@@ -137,6 +139,7 @@ func (p *Port) resume(s *Saved, h *Handles) error {
 	p.tty, p.served = t, true
 	p.mirror = termiosmirror.Restore(s.Mirror)
 	p.open, p.left, p.termios, p.modem, p.carried, p.raised = s.Open, s.Left, s.Termios, s.Modem, s.Carried, s.Raised
+	p.told, p.hangups = s.Told, s.Hangups
 	p.counts, p.purgeDue, p.toldLost, p.since, p.degraded = s.Counts, s.PurgeDue, s.ToldLost, s.Since, s.Degraded
 	p.greeting.over, p.greeting.dropped = s.Connected, s.BannerLost
 	if p.open {
@@ -175,7 +178,7 @@ func (p *Port) goOn(s *Saved, h *Handles) {
 		s.Client.Session = nil
 	}
 	if s.Client.Session == nil {
-		p.greeting.over, p.modem = false, 0
+		p.greeting.over, p.told = false, false
 		p.bridge.LinkLost()
 		if s.Client.Wanted {
 			p.client.Start()

@@ -32,6 +32,7 @@ type UART struct {
 	Counts   Counts
 	OutQueue int // bytes written and not sent yet
 	Open     bool
+	Hangups  uint32 // how often programs were hung up
 }
 
 // Counts are what TIOCGICOUNT counts (struct serial_icounter_struct). They wrap
@@ -39,7 +40,7 @@ type UART struct {
 type Counts struct {
 	CTS, DSR, RNG, DCD                      uint32
 	RX, TX                                  uint32
-	Frame, Parity, Overrun, Brk, BufOverrun uint32
+	Frame, Parity, Overrun, Brk, BufOverrun uint32 // BufOverrun is 0: what has no room here waits at the server
 }
 
 // frameBits are the flags that the kernel strips from a pseudo-terminal.
@@ -51,7 +52,7 @@ func (p *Port) UART() UART {
 	u := UART{
 		Path: p.tty.path(), Termios: p.termios, Modem: p.modem, Counts: p.counts,
 		DTR: want.DTR != comport.ControlDTROff, RTS: want.RTS != comport.ControlRTSOff,
-		OutQueue: p.unsent(), Open: p.open,
+		OutQueue: p.unsent(), Open: p.open, Hangups: p.hangups,
 	}
 	u.Termios.Cflag = u.Termios.Cflag&^frameBits | frame(want)
 	u.Counts.RX, u.Counts.TX = uint32(b.ToProgram), uint32(b.FromProgram)

@@ -53,11 +53,14 @@ type Client struct {
 	mu      sync.Mutex
 	conn    net.Conn // nil: there is no server now
 	hangup  bool
+	paths   []string // that lead to the port's tty; none: it is not known
 	nextID  uint32
 	calls   []*call // not answered, oldest first
 	changed chan struct{}
 	back    chan struct{} // closed when there is a server again; nil: there is one
 	last    state
+	hangups uint32 // of all servers
+	dead    bool   // so is the tty of a port that hangs up
 	current atomic.Pointer[ioctl.State]
 	open    atomic.Bool
 	ended   bool
@@ -143,7 +146,7 @@ func (c *Client) greet(conn net.Conn) (first state, err error) {
 		return first, ErrNotServed
 	}
 	c.mu.Lock()
-	c.hangup = w.Hangup != 0
+	c.hangup, c.paths = w.Hangup != 0, texts(w.Paths[:])
 	c.mu.Unlock()
 	if n, err = conn.Read(buf); err != nil {
 		return first, fmt.Errorf("read the port's state: %w", err)
@@ -199,7 +202,11 @@ func (c *Client) redial(ctx context.Context) bool {
 		conn, st, err := c.connect(ctx)
 		if err == nil {
 			c.mu.Lock()
-			c.conn = conn
+			c.conn, c.dead = conn, false
+			if text(st.Path[:]) != c.Path() {
+				// It was asked on a tty that is gone, and which the kernel has hung up.
+				c.failLocked(ioctl.EIO)
+			}
 			// What was not answered may or may not have been done: all of it
 			// leads to the same state when it is done again.
 			for _, k := range c.calls {
@@ -209,6 +216,7 @@ func (c *Client) redial(ctx context.Context) bool {
 			c.take(st)
 			return true
 		}
+		c.bury()
 		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -227,9 +235,23 @@ func (c *Client) lost() {
 	if c.back == nil {
 		c.back = make(chan struct{})
 	}
-	if c.hangup {
-		c.failLocked(ioctl.EIO)
+}
+
+// bury fails what waits for a server that has gone with its tty, if the port hangs up.
+// One that is about to hand the tty on, or has only cut this Client off, has not.
+func (c *Client) bury() {
+	if _, err := os.Stat(c.Path()); err == nil {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hangup || c.dead {
+		return
+	}
+	c.dead = true
+	c.failLocked(ioctl.EIO)
+	c.hangups++
+	c.publishLocked()
 }
 
 func (c *Client) failLocked(errno ioctl.Errno) {
@@ -264,12 +286,18 @@ func (c *Client) answered(id uint32, errno ioctl.Errno) {
 // take makes a state the current one.
 func (c *Client) take(st state) {
 	path := text(st.Path[:])
-	if old := c.path.Load(); old == nil || *old != path {
+	old := c.path.Load()
+	moved := old == nil || *old != path
+	if moved {
 		c.path.Store(&path)
 		c.onPath(path)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A server that was started anew counts anew.
+	if moved || st.Hangups != c.last.Hangups {
+		c.hangups++
+	}
 	c.last = st
 	c.publishLocked()
 	c.certainLocked()
@@ -292,6 +320,14 @@ func (c *Client) Uncertain() <-chan struct{} {
 	return c.back
 }
 
+// Paths are those of the port's links and overlay, as the last server has told them. None
+// means that they are not known.
+func (c *Client) Paths() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paths
+}
+
 func (c *Client) publishLocked() {
 	c.open.Store(c.last.Open != 0)
 	old := c.changed
@@ -301,9 +337,10 @@ func (c *Client) publishLocked() {
 	c.current.Store(&ioctl.State{
 		Termios: shown(c.last.Settings.ioctl(), serial), Lines: ioctl.Lines(c.last.Lines),
 		Counts: ioctl.Counts{
-			CTS: n[0], DSR: n[1], RNG: n[2], CD: n[3], RX: n[4], TX: n[5], Frame: n[6], Overrun: n[7], Parity: n[8], Break: n[9],
+			CTS: n[0], DSR: n[1], RNG: n[2], CD: n[3], RX: n[4], TX: n[5], Frame: n[6], Overrun: n[7], Parity: n[8], Break: n[9], BufOverrun: n[10],
 		},
-		Serial: serial, OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
+		Hangups: c.hangups,
+		Serial:  serial, OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
 		Changed: c.changed,
 	})
 	close(old)
@@ -331,7 +368,7 @@ func (c *Client) State() *ioctl.State { return c.current.Load() }
 func (c *Client) do(ctx context.Context, r request) error {
 	k := &call{request: r, done: make(chan struct{})}
 	c.mu.Lock()
-	if c.ended || c.conn == nil && c.hangup {
+	if c.ended || c.dead {
 		c.mu.Unlock()
 		return ioctl.ErrGone
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -293,7 +295,7 @@ func TestStateIsPushed(t *testing.T) {
 	before := c.State()
 	r.do(func() {
 		r.port.uart.Modem = comport.ModemDCD | comport.ModemRI
-		r.port.uart.Counts = port.Counts{CTS: 1, DSR: 2, RNG: 3, DCD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Brk: 10}
+		r.port.uart.Counts = port.Counts{CTS: 1, DSR: 2, RNG: 3, DCD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Brk: 10, BufOverrun: 11}
 		r.port.uart.Path = "/dev/pts/8"
 		r.server.Changed()
 		r.server.Changed()
@@ -307,7 +309,7 @@ func TestStateIsPushed(t *testing.T) {
 	if s.Lines != ioctl.LineCD|ioctl.LineRNG {
 		t.Errorf("lines %#x", s.Lines)
 	}
-	if want := (ioctl.Counts{CTS: 1, DSR: 2, RNG: 3, CD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Break: 10}); s.Counts != want {
+	if want := (ioctl.Counts{CTS: 1, DSR: 2, RNG: 3, CD: 4, RX: 5, TX: 6, Frame: 7, Overrun: 8, Parity: 9, Break: 10, BufOverrun: 11}); s.Counts != want {
 		t.Errorf("counts %+v, want %+v", s.Counts, want)
 	}
 	r.eventually("the new tty", func() bool { return slices.Equal(*paths, []string{"/dev/pts/7", "/dev/pts/8"}) })
@@ -361,36 +363,118 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestServerRestart: a call waits for the next server, or fails, as the policy
-// says.
+// TestServerRestart: a call waits for the next server.
 func TestServerRestart(t *testing.T) {
-	for _, hangup := range []bool{false, true} {
-		r := newRig(t)
-		stop := r.serve(hangup)
-		c, _ := r.dial()
-		if err := c.Break(t.Context(), true); err != nil {
-			t.Fatal(err)
-		}
-		stop()
-		r.eventually("detached", func() (ok bool) { r.do(func() { ok = r.port.attached == 0 }); return ok })
-		r.eventually("the client knows", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.conn == nil })
-		ended := make(chan error, 1)
-		go func() { ended <- c.Break(context.Background(), false) }()
-		if hangup {
-			if err := <-ended; !errors.Is(err, ioctl.EIO) {
-				t.Errorf("without a server: %v, want EIO", err)
-			}
-			r.serve(hangup)
-			r.eventually("it works again", func() bool { return c.Break(context.Background(), false) == nil })
-			continue
-		}
-		r.serve(hangup)
-		if err := <-ended; err != nil {
-			t.Errorf("over a restart: %v", err)
-		}
-		if got, want := r.log(), []string{"break true", "break false"}; !slices.Equal(got, want) {
-			t.Errorf("the port was asked %q, want %q", got, want)
-		}
+	r := newRig(t)
+	stop := r.serve(false)
+	c, _ := r.dial()
+	if err := c.Break(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	r.eventually("detached", func() (ok bool) { r.do(func() { ok = r.port.attached == 0 }); return ok })
+	r.eventually("the client knows", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.conn == nil })
+	ended := make(chan error, 1)
+	go func() { ended <- c.Break(context.Background(), false) }()
+	r.serve(false)
+	if err := <-ended; err != nil {
+		t.Errorf("over a restart: %v", err)
+	}
+	if got, want := r.log(), []string{"break true", "break false"}; !slices.Equal(got, want) {
+		t.Errorf("the port was asked %q, want %q", got, want)
+	}
+}
+
+// TestServerRestartWithHangup: while the tty is there it may be handed on, and calls wait as
+// well. Without it they fail, those that wait and those to come, until there is a server.
+func TestServerRestartWithHangup(t *testing.T) {
+	r := newRig(t)
+	tty := filepath.Join(t.TempDir(), "tty")
+	if err := os.WriteFile(tty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.port.uart.Path = tty
+	stop := r.serve(true)
+	c, _ := r.dial()
+	r.port.holds = true
+	state, ended := c.State(), make(chan error, 1)
+	go func() { ended <- c.Drain(context.Background()) }()
+	r.eventually("the port is asked", func() bool { return len(r.log()) == 1 })
+	stop()
+	stop = r.serve(true)
+	r.eventually("the port is asked again", func() bool { return len(r.log()) == 3 })
+	select {
+	case err := <-ended:
+		t.Fatalf("the tty is there, and a call on it ends with %v", err)
+	default:
+	}
+	stop()
+	if err := os.Remove(tty); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, ioctl.EIO) {
+		t.Errorf("without the tty: %v, want EIO", err)
+	}
+	r.eventually("who waits for a line is told", func() bool { return c.State().Hangups == state.Hangups+1 })
+	if err := c.Break(t.Context(), false); !errors.Is(err, ioctl.EIO) {
+		t.Errorf("a call afterwards: %v, want EIO", err)
+	}
+	r.do(func() { r.port.uart.Path = tty + "2" })
+	r.serve(true)
+	r.eventually("it works again", func() bool { return c.Break(context.Background(), false) == nil })
+}
+
+// TestRestartedWithAnotherTTY: what was asked of a tty that is gone fails, and whoever waits
+// on it is told.
+func TestRestartedWithAnotherTTY(t *testing.T) {
+	r := newRig(t)
+	r.port.holds = true
+	stop := r.serve(false)
+	c, _ := r.dial()
+	if got, want := c.Paths(), []string{"/dev/ttyGPS"}; !slices.Equal(got, want) {
+		t.Errorf("its paths are %q, want %q", got, want)
+	}
+	asked, ended := c.State(), make(chan error, 1)
+	go func() { ended <- c.Drain(context.Background()) }()
+	r.eventually("the port is asked", func() bool { return len(r.log()) == 1 })
+	stop()
+	r.do(func() { r.port.uart.Path = "/dev/pts/8" })
+	r.serve(false)
+	if err := <-ended; !errors.Is(err, ioctl.EIO) {
+		t.Errorf("what waits on the tty that is gone: %v, want EIO", err)
+	}
+	r.eventually("the other tty", func() bool { return c.State().Hangups == asked.Hangups+1 })
+	if got, want := r.log(), []string{"drain", "drain cancelled"}; !slices.Equal(got, want) {
+		t.Errorf("the port was asked %q, want %q", got, want)
+	}
+}
+
+// TestHangupsAreTold where the tty stays.
+func TestHangupsAreTold(t *testing.T) {
+	r := newRig(t)
+	r.serve(true)
+	c, _ := r.dial()
+	before := c.State()
+	r.do(func() { r.port.uart.Hangups = 7; r.server.Changed() })
+	select {
+	case <-before.Changed:
+	case <-time.After(patience):
+		t.Fatal("nobody is woken")
+	}
+	if got := c.State().Hangups; got != before.Hangups+1 {
+		t.Errorf("%d hang-ups, want one more than %d", got, before.Hangups)
+	}
+}
+
+// TestPathsWithoutRoom: a part of them would pass for all.
+func TestPathsWithoutRoom(t *testing.T) {
+	long := "/" + strings.Repeat("x", maxPaths/2-2)
+	one := paths([]string{"gps", long, long})
+	if got := texts(one[:]); !slices.Equal(got, []string{long, long}) {
+		t.Errorf("%d of 2 paths that just fit", len(got))
+	}
+	if one = paths([]string{"/dev/a", long, long}); one[0] != 0 {
+		t.Error("a part of what has no room is told")
 	}
 }
 

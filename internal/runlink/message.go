@@ -7,17 +7,20 @@ import (
 )
 
 // version is that of the messages; a peer of another one is refused.
-const version uint16 = 1
+const version uint16 = 2
 
 // magic begins the first message of either side.
 var magic = [8]byte{'v', 'c', 'o', 'm', 'd', 'r', 'u', 'n'}
 
 // maxMessage is more than any message has, in bytes.
-const maxMessage = 1024
+const maxMessage = 4096
 
 // maxName bounds a port's name, a link or a tty's path as a supervisor asks for it,
 // in bytes.
 const maxName = 512
+
+// maxPaths bounds all paths of a port together, in bytes.
+const maxPaths = 3072
 
 // hello is a supervisor's first message: which port it wants.
 type hello struct {
@@ -34,6 +37,8 @@ type welcome struct {
 	Version uint16
 	Refused uint16 // why, see below; 0: not
 	Hangup  uint32 // 1: what cannot be done without a server fails
+	// The paths of links and overlay, each followed by a zero; empty if they have no room.
+	Paths [maxPaths]byte
 }
 
 // Why a supervisor is refused.
@@ -98,14 +103,18 @@ type state struct {
 	Path     [64]byte // of the tty
 	Settings settings
 	Lines    uint32 // TIOCM_*
-	Counts   [10]uint32
+	Hangups  uint32 // how often the port was hung up
+	Counts   [11]uint32
 	OutQueue uint32
 	Open     uint32 // 1: a program is known to have the port open
 }
 
+// usual is room for all messages that are sent often, in bytes.
+const usual = 512
+
 // encode makes a packet of a message.
 func encode(m any) []byte {
-	b, err := binary.Append(make([]byte, 0, maxMessage), binary.LittleEndian, m)
+	b, err := binary.Append(make([]byte, 0, usual), binary.LittleEndian, m)
 	if err != nil {
 		panic(fmt.Sprintf("runlink: %T has no fixed size", m)) // a mistake in this file
 	}
@@ -121,6 +130,16 @@ func decode(p []byte, m any) error {
 		return errShort
 	}
 	return nil
+}
+
+// texts are the strings in a field.
+func texts(field []byte) (all []string) {
+	for len(field) > 0 && field[0] != 0 {
+		one := text(field)
+		all = append(all, one)
+		field = field[min(len(one)+1, len(field)):]
+	}
+	return all
 }
 
 // text is a string in a field; the rest of it is zero.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -127,7 +128,7 @@ func (s *Server) tell() {
 
 func (s *Server) state() state {
 	u := s.port.UART()
-	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue)}
+	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue), Hangups: u.Hangups}
 	copy(st.Path[:len(st.Path)-1], u.Path)
 	if u.Open {
 		st.Open = 1
@@ -148,7 +149,7 @@ func (s *Server) state() state {
 		}
 	}
 	c := u.Counts
-	st.Counts = [...]uint32{c.CTS, c.DSR, c.RNG, c.DCD, c.RX, c.TX, c.Frame, c.Overrun, c.Parity, c.Brk}
+	st.Counts = [...]uint32{c.CTS, c.DSR, c.RNG, c.DCD, c.RX, c.TX, c.Frame, c.Overrun, c.Parity, c.Brk, c.BufOverrun}
 	return st
 }
 
@@ -248,10 +249,11 @@ func (s *Server) welcome(conn net.Conn) error {
 		w.Hangup = 1
 	}
 	var h hello
-	switch {
-	case decode(buf[:n], &h) != nil || h.Magic != magic || h.Version != version:
+	if decode(buf[:n], &h) != nil || h.Magic != magic || h.Version != version {
 		w.Refused = refusedVersion
-	case !s.serves(text(h.Name[:])):
+	} else if names, tty := s.names(); slices.Contains(names, text(h.Name[:])) {
+		w.Paths = paths(slices.DeleteFunc(names, func(name string) bool { return name == tty }))
+	} else {
 		w.Refused = refusedName
 	}
 	if _, err := conn.Write(encode(w)); err != nil {
@@ -263,13 +265,30 @@ func (s *Server) welcome(conn net.Conn) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// serves reports whether the port goes by a name.
-func (s *Server) serves(name string) bool {
-	found := make(chan bool, 1)
+// names are those that the port goes by, its tty's path among them.
+func (s *Server) names() (all []string, tty string) {
+	found := make(chan struct{})
 	s.post(func() {
-		found <- slices.Contains(s.port.Names(), name)
+		defer close(found)
+		all, tty = s.port.Names(), s.port.UART().Path
 	})
-	return <-found
+	<-found
+	return all, tty
+}
+
+// paths are those among a port's names.
+func paths(names []string) (field [maxPaths]byte) {
+	at := 0
+	for _, name := range names {
+		if !filepath.IsAbs(name) {
+			continue
+		}
+		if at+len(name)+1 > len(field) {
+			return [maxPaths]byte{} // not a part of them
+		}
+		at += copy(field[at:], name) + 1
+	}
+	return field
 }
 
 func (s *Server) add(c *supervisor) bool {

@@ -218,7 +218,7 @@ func start(tb testing.TB, tty string, h *fake, argv ...string) *run {
 	return startOptions(tb, tty, h, Options{Argv: argv, Env: os.Environ(), Requests: fakeRequests})
 }
 
-func startOptions(tb testing.TB, tty string, h *fake, o Options) *run {
+func startOptions(tb testing.TB, tty string, h *fake, o Options, before ...func(*Supervisor)) *run {
 	tb.Helper()
 	p, in, out, err := startWith(tb, o)
 	if errors.Is(err, ErrKernel) {
@@ -237,6 +237,9 @@ func startOptions(tb testing.TB, tty string, h *fake, o Options) *run {
 			tb.Fatal(err)
 		}
 		s.SetDevice(d)
+	}
+	for _, f := range before {
+		f(s)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &run{t: tb, process: p, handler: h, super: s, out: out, in: in, over: make(chan error, 1), stop: stop}

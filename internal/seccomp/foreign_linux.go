@@ -18,13 +18,13 @@ func (s *Supervisor) mayBecomeOurs(d Device) bool {
 		s.foreign.add(d)
 		return false
 	}
-	return isPTS(d) && !s.foreign.has(d)
+	return isPTS(d) && !s.foreign.has(d) && (s.Likely == nil || s.Likely(d))
 }
 
 // becomesOurs waits until it is known whether a call is on our tty, and whether the Handler wants it.
 func (s *Supervisor) becomesOurs(w *waitingCall) bool {
 	if certain := s.Uncertain(); certain != nil {
-		limit := time.NewTimer(certainty)
+		limit := time.NewTimer(s.certainty)
 		defer limit.Stop()
 		select {
 		case <-certain:
@@ -32,7 +32,12 @@ func (s *Supervisor) becomesOurs(w *waitingCall) bool {
 		case <-w.ctx.Done():
 		}
 	}
-	return s.isOurs(*w.doubt) && s.handler.Decide(w.Call) != Continue
+	if !s.isOurs(w.device) {
+		// Once is enough: without this each call on it would wait as long.
+		s.foreign.add(w.device)
+		return false
+	}
+	return s.handler.Decide(w.Call) != Continue
 }
 
 // isPTS reports whether a device is the slave of a pseudo-terminal: majors 136 to 143

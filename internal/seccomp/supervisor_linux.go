@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ type Supervisor struct {
 	// Uncertain, if set before Run, returns nil while SetDevice has said which tty is the supervisor's, and otherwise what is
 	// closed when it has: calls on ttys that were not seen before wait for that. It must not wait.
 	Uncertain func() <-chan struct{}
+	// Likely, if set before Run, says whether a tty that was not seen before may be what Uncertain waits for; nil: any may. It
+	// must not wait.
+	Likely func(d Device) bool
 	// Interruptible, if set before Run, says whether a signal ends a call that is answered Later; nil: it does.
 	Interruptible func(c Call) bool
 
@@ -27,7 +31,8 @@ type Supervisor struct {
 	handler  Handler
 	device   atomic.Pointer[Device] // nil: none
 
-	foreign foreign
+	foreign   foreign
+	certainty time.Duration
 	waiting waitingCalls
 	wg      sync.WaitGroup
 
@@ -52,7 +57,7 @@ func New(p *Process, h Handler) (*Supervisor, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	s := &Supervisor{listener: p.listener, wake: wake, handler: h, over: make(chan error, 1)}
+	s := &Supervisor{listener: p.listener, wake: wake, handler: h, certainty: certainty, over: make(chan error, 1)}
 	p.listener = -1
 	// The kernel then wakes the supervisor on the processor that the program is leaving, and the reverse. Without it (before
 	// Linux 6.6) an answer takes a few microseconds more.
@@ -152,7 +157,7 @@ func (s *Supervisor) serve(ctx context.Context) (*waitingCall, error) {
 		return nil, nil
 	case !s.isOurs(d):
 		if s.mayBecomeOurs(d) {
-			return s.later(ctx, n.id, c, &d), nil
+			return s.later(ctx, n.id, c, d, true), nil
 		}
 		s.continueNow(n.id)
 		return nil, nil
@@ -168,7 +173,7 @@ func (s *Supervisor) serve(ctx context.Context) (*waitingCall, error) {
 		s.answer = reply(n.id, value, errno)
 		send(s.listener, &s.answer)
 	case Later:
-		return s.later(ctx, n.id, c, nil), nil
+		return s.later(ctx, n.id, c, d, false), nil
 	case Continue:
 		s.continueNow(n.id)
 	default:
@@ -205,10 +210,10 @@ func (s *Supervisor) continueNow(id uint64) {
 	send(s.listener, &s.answer)
 }
 
-// later takes in a call that may take time, and returns it, unless there are too many. doubt is the tty of a call of which
-// it is not known whether it is ours.
-func (s *Supervisor) later(ctx context.Context, id uint64, c Call, doubt *Device) *waitingCall {
-	w := &waitingCall{Call: c, doubt: doubt, deaf: s.Interruptible != nil && !s.Interruptible(c), memory: Memory{listener: s.listener, id: id, tid: c.TID}}
+// later takes in a call on d that may take time, and returns it, unless there are too many. doubt says that it is not known
+// whether d is ours.
+func (s *Supervisor) later(ctx context.Context, id uint64, c Call, d Device, doubt bool) *waitingCall {
+	w := &waitingCall{Call: c, device: d, doubt: doubt, deaf: s.Interruptible != nil && !s.Interruptible(c), memory: Memory{listener: s.listener, id: id, tid: c.TID}}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	ok, watch := s.waiting.add(w)
 	if !ok {
@@ -218,28 +223,30 @@ func (s *Supervisor) later(ctx context.Context, id uint64, c Call, doubt *Device
 		return nil
 	}
 	if watch {
-		s.wg.Go(func() { s.waiting.watch(ctx) })
+		s.wg.Go(func() { s.waiting.watch(ctx, s.isOurs) })
 	}
 	return w
 }
 
 // do answers a call that may take its time.
 func (s *Supervisor) do(w *waitingCall) {
-	if w.doubt != nil && !s.becomesOurs(w) {
+	if w.doubt && !s.becomesOurs(w) {
 		s.waiting.remove(w)
 		w.cancel(nil)
 		send(s.listener, &response{id: w.memory.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 		return
 	}
 	value, errno := s.handler.Do(w.ctx, w.Call, &w.memory)
-	interrupted := errors.Is(context.Cause(w.ctx), ErrSignal)
+	cause := context.Cause(w.ctx)
 	s.waiting.remove(w)
 	w.cancel(nil)
 	r := reply(w.memory.id, value, errno)
 	switch {
 	case w.memory.denied:
 		r = response{id: w.memory.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-	case errno == uint16(unix.EINTR) && interrupted && s.handler.Restart(w.Call):
+	case errno == uint16(unix.EINTR) && errors.Is(cause, errOtherTTY):
+		r = reply(w.memory.id, 0, uint16(unix.EIO))
+	case errno == uint16(unix.EINTR) && errors.Is(cause, ErrSignal) && s.handler.Restart(w.Call):
 		r = response{id: w.memory.id, errno: -eRestartSys}
 	}
 	send(s.listener, &r)

@@ -110,7 +110,8 @@ func TestCrowd(t *testing.T) {
 	exited(t, r.wait(), 0)
 }
 
-// A tty can take another's place while a program runs, and then the first is nobody's.
+// A tty can take another's place while a program runs, and then the first is nobody's, nor does anything come of a call
+// that waits on it.
 func TestSetDevice(t *testing.T) {
 	program, first, second := build(t), pty(t), pty(t)
 	h := newFake()
@@ -121,9 +122,62 @@ func TestSetDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.super.SetDevice(d)
-	h.release <- struct{}{}
-	r.expect("wait ret=0 errno=0 handled=0")
+	r.expect("wait ret=-1 errno=5 handled=0") // EIO
 	exited(t, r.wait(), 0)
+}
+
+// While it is not known which tty is ours, a call on one that may be waits to learn it, once; on one that cannot be it does not.
+func TestDoubt(t *testing.T) {
+	program := build(t)
+	for _, tt := range []struct {
+		name           string
+		likely, become bool
+		want           string
+	}{
+		{"a terminal of the program's", false, false, "lines ret=-1 errno=25 handled=0"}, // ENOTTY
+		{"what never becomes ours", true, false, "lines ret=-1 errno=25 handled=0"},
+		{"what becomes ours", true, true, "lines ret=0 errno=0 handled=0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tty := pty(t)
+			d, err := DeviceOf(tty)
+			if err != nil {
+				t.Fatal(err)
+			}
+			certain, asked := make(chan struct{}), make(chan struct{}, 10)
+			r := startOptions(t, "", newFake(), Options{Argv: []string{program, "lines", tty}, Env: os.Environ(), Requests: fakeRequests}, func(s *Supervisor) {
+				s.Uncertain = func() <-chan struct{} { return certain }
+				s.Likely = func(of Device) bool {
+					if of == d {
+						asked <- struct{}{}
+					}
+					return tt.likely
+				}
+				switch {
+				case tt.become:
+				case tt.likely:
+					s.certainty = time.Millisecond // it is never said
+				default:
+					s.certainty = time.Hour
+				}
+			})
+			<-asked
+			if tt.become {
+				r.super.SetDevice(d)
+				close(certain)
+			}
+			r.expect(tt.want)
+			if tt.become {
+				r.expect(fmt.Sprintf("value=%#x", fakeLines))
+			} else {
+				r.expect("value=0")
+			}
+			exited(t, r.wait(), 0)
+			if waited := tt.likely && !tt.become; r.super.foreign.has(d) != waited {
+				t.Errorf("another call on it would wait: %v", waited)
+			}
+		})
+	}
 }
 
 func TestSignals(t *testing.T) {

@@ -19,11 +19,15 @@ const maxWaiting = 1024
 // ErrSignal is the cause of the end of a call's context when the task has a signal to take.
 var ErrSignal = errors.New("the task has a signal to take")
 
+// errOtherTTY is the cause of the end of a call's context when the supervisor's tty is another one since.
+var errOtherTTY = errors.New("the port has another tty")
+
 // waitingCall is a call that is answered Later.
 type waitingCall struct {
 	Call
 	memory Memory
-	doubt  *Device         // which may become ours; nil: it is
+	device Device          // that it is on
+	doubt  bool            // the device may become ours; otherwise it was when the call came
 	deaf   bool            // a signal does not end it
 	ctx    context.Context // of the call: it is made here, and ended by the watcher
 	cancel context.CancelCauseFunc
@@ -69,9 +73,9 @@ func (w *waitingCalls) list(to []*waitingCall) []*waitingCall {
 	return to
 }
 
-// watch ends the contexts of calls whose tasks are gone or have a signal to take, until a look finds no call, or ctx
-// ends. A call that is answered within lookInterval costs nothing.
-func (w *waitingCalls) watch(ctx context.Context) {
+// watch ends the contexts of calls whose tasks are gone or have a signal to take, or whose tty is ours no more, until a
+// look finds no call, or ctx ends. A call that is answered within lookInterval costs nothing.
+func (w *waitingCalls) watch(ctx context.Context, isOurs func(Device) bool) {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	var calls []*waitingCall
@@ -88,6 +92,8 @@ func (w *waitingCalls) watch(ctx context.Context) {
 		for _, c := range calls {
 			if err := c.look(); err != nil {
 				c.cancel(err)
+			} else if !c.doubt && !isOurs(c.device) {
+				c.cancel(errOtherTTY)
 			}
 		}
 	}

@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) (status unix.WaitStatus, err error) {
 	if err != nil {
 		return 0, err
 	}
-	supervisor.Uncertain, supervisor.Interruptible = link.Uncertain, h.interruptible
+	supervisor.Uncertain, supervisor.Likely, supervisor.Interruptible = link.Uncertain, h.likely, h.interruptible
 	tty.watchedBy(supervisor)
 	watched := make(chan error, 1)
 	// Not with ctx: the program must never find nobody to answer it.
@@ -192,6 +192,16 @@ type handler struct {
 }
 
 var _ seccomp.Handler = (*handler)(nil)
+
+// likely reports whether a tty may be that of a vcomd that has come back and has not been heard of yet: the names of the
+// port then lead to it already.
+func (h *handler) likely(d seccomp.Device) bool {
+	paths := h.link.Paths()
+	return len(paths) == 0 || slices.ContainsFunc(paths, func(path string) bool {
+		there, err := seccomp.DeviceOf(path)
+		return err == nil && there == d
+	})
+}
 
 // Decide implements seccomp.Handler. What a State answers is answered at once, unless it
 // is from before the open; what the port is asked may have to wait for it.
