@@ -163,6 +163,53 @@ func TestDCDDropsDuringAnOutage(t *testing.T) {
 	}
 }
 
+// TestOutageMovesNoLine: a program that holds its port through an outage reads the levels that
+// were there last, and no edge is counted but of what differs afterwards.
+func TestOutageMovesNoLine(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		policy OnLoss
+		after  comport.ModemState
+		during comport.ModemState
+		edges  Counts // besides those of the beginning
+	}{
+		{"hold", OnLossHold, comport.ModemCTS | comport.ModemDCD, comport.ModemCTS | comport.ModemDCD, Counts{}},
+		{"hold, and a line has moved", OnLossHold, comport.ModemCTS | comport.ModemDSR, comport.ModemCTS | comport.ModemDCD, Counts{DCD: 1, DSR: 1}},
+		{"hangup", OnLossHangup, comport.ModemCTS | comport.ModemDCD, 0, Counts{CTS: 1, DCD: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r *rig
+			during := make(chan UART, 10)
+			r = newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
+				events := cfg.Events
+				cfg.OnLoss, cfg.Connect, cfg.Events = tt.policy, ConnectAlways, func(ev Event) {
+					if ev.Kind == KindDisconnected {
+						during <- r.port.UART()
+					}
+					events(ev)
+				}
+			})
+			r.uart.SetModem(comport.ModemCTS | comport.ModemDCD)
+			r.program()
+			r.eventually("the modem lines", func() bool { return r.look().Modem != 0 })
+			want := r.look().Counts
+			r.do(func() { // no try to connect meanwhile
+				r.server.Disconnect()
+				r.uart.SetModem(tt.after)
+			})
+			if got := <-during; got.Modem != tt.during {
+				t.Errorf("during the outage the lines are %v, want %v", got.Modem, tt.during)
+			}
+			r.eventually("they are told again", func() bool { return r.status().ModemState == tt.after })
+			want.CTS, want.DSR, want.DCD = want.CTS+tt.edges.CTS, want.DSR+tt.edges.DSR, want.DCD+tt.edges.DCD
+			u := r.look()
+			if u.Modem != tt.after || u.Counts.CTS != want.CTS || u.Counts.DSR != want.DSR || u.Counts.DCD != want.DCD {
+				t.Errorf("lines %v and counts %+v, want %v and %+v", u.Modem, u.Counts, tt.after, want)
+			}
+		})
+	}
+}
+
 // TestLines: what DTR and RTS are told at open and close.
 func TestLines(t *testing.T) {
 	const dtrOn, dtrOff, rtsOn, rtsOff = comport.ControlDTROn, comport.ControlDTROff, comport.ControlRTSOn, comport.ControlRTSOff
