@@ -72,7 +72,7 @@ func (s *portFlags) flags() []cli.Flag {
 			"before; 0: it never waits"),
 		text(&p.TTY, "tty", config.DefaultTTY, "`KIND` of tty that programs get: pty (a pseudo-terminal), usb (a tty of the kernel, with all that a UART has; root, "+
 			"and modules vhci_hcd and ftdi_sio) or auto (usb where it can be had, else pty)"),
-		text(&p.Purge, "purge", config.DefaultPurge, "which `FLUSHES` (tcflush) reach the server: rx, both or none"),
+		text(&p.Purge, "purge", "rx; under vcomd run, and with --tty usb: both", "which `FLUSHES` (tcflush) reach the server: rx, both or none"),
 		text(&p.Owner, "owner", "", "`USER` who owns the tty"),
 		text(&p.Group, "group", "dialout for root", "`GROUP` of the tty"),
 		text(&p.Mode, "mode", "0660 for root, else 0600", "`PERMISSIONS` of the tty, in octal"),

@@ -24,7 +24,7 @@ func policyFlags(p *config.Policy) []cli.Flag {
 		text(&p.Probe, "probe", "0: never", "`TIME` of silence after which the server is asked something, so that one that hangs is noticed"),
 		text(&p.Drain, "drain", config.DefaultDrain, "longest `TIME` that output in flight keeps the connection when the port is closed"),
 		yesNo(&p.RequireRFC2217, "require-rfc2217", "a server that does not speak RFC 2217 is an error, tried again, and not used as plain Telnet"),
-		text(&p.Lines, "lines", config.DefaultLines, "`WHAT` becomes of DTR and RTS: leave, or raise (up at the first open; down at the last close if HUPCL is set)"),
+		text(&p.Lines, "lines", "leave; under vcomd run, and with --tty usb: raise", "`WHAT` becomes of DTR and RTS: leave, or raise (up at the first open; down at the last close if HUPCL is set)"),
 		text(&p.DTR, "dtr", "as --lines says", "`STATE` that DTR starts with: on or off"),
 		text(&p.RTS, "rts", "as --lines says", "`STATE` that RTS starts with: on or off"),
 		yesNo(&p.DropBanner, "drop-banner", "drop what the server says at first: until its first answer to a command or, without RFC 2217, until the negotiation is over"),

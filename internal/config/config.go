@@ -24,7 +24,6 @@ const (
 	DefaultRetryMax         = "30s"
 	DefaultNegotiateTimeout = "4s"
 	DefaultSettle           = "1s"
-	DefaultPurge            = "rx"
 	DefaultTTY              = "pty"
 )
 

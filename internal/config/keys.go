@@ -106,10 +106,10 @@ var keys = []Key{
 	{Name: "mode", Kind: KindOctal, Otherwise: "0660 for root, else 0600", field: func(s *settings) any { return &s.port.Mode }},
 
 	{Name: "line", Kind: KindNumber, Otherwise: notSet, field: func(s *settings) any { return &s.port.Line }},
-	{Name: "lines", Kind: KindText, Otherwise: "leave; raise under vcomd run", field: func(s *settings) any { return &s.port.Policy.Lines }},
+	{Name: "lines", Kind: KindText, Otherwise: "leave; raise under vcomd run and with usb", field: func(s *settings) any { return &s.port.Policy.Lines }},
 	{Name: "dtr", Kind: KindText, Otherwise: "as lines says", field: func(s *settings) any { return &s.port.Policy.DTR }},
 	{Name: "rts", Kind: KindText, Otherwise: "as lines says", field: func(s *settings) any { return &s.port.Policy.RTS }},
-	{Name: "purge", Kind: KindText, Otherwise: "rx; both under vcomd run", field: func(s *settings) any { return &s.port.Purge }},
+	{Name: "purge", Kind: KindText, Otherwise: "rx; both under vcomd run and with usb", field: func(s *settings) any { return &s.port.Purge }},
 	{Name: "purge-on-open", Kind: KindSwitch, field: func(s *settings) any { return &s.port.Policy.PurgeOnOpen }},
 	{Name: "settle", Kind: KindTime, Default: DefaultSettle, field: func(s *settings) any { return &s.port.Settle }},
 	{Name: "pace", Kind: KindSwitch, field: func(s *settings) any { return &s.port.Policy.Pace }},

@@ -122,7 +122,7 @@ var families = []family{
 		each(float64(s.status.Client.UnknownMessages), "unknown")
 		each(float64(s.status.Client.BrokenMessages), "broken")
 	}, "kind"),
-	describe(prometheus.CounterValue, "line_errors_total", "Errors of the line that the access server has reported, and breaks received. It begins anew after 4294967295.", func(s *sample, each func(v float64, labels ...string)) {
+	describe(prometheus.CounterValue, "line_errors_total", "Errors of the line that the access server has reported, and breaks received; buffer_overrun stays 0: what has no room waits. It begins anew after 4294967295.", func(s *sample, each func(v float64, labels ...string)) {
 		c := s.uart.Counts
 		each(float64(c.Frame), "framing")
 		each(float64(c.Parity), "parity")

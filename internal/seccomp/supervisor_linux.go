@@ -33,8 +33,8 @@ type Supervisor struct {
 
 	foreign   foreign
 	certainty time.Duration
-	waiting waitingCalls
-	wg      sync.WaitGroup
+	waiting   waitingCalls
+	wg        sync.WaitGroup
 
 	leading atomic.Bool // a goroutine is in loop
 	coming  atomic.Bool // another is about to try
