@@ -130,7 +130,7 @@ func (p *Port) resume(s *Saved, h *Handles) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotResumed, err)
 	}
-	t := &terminal{master: m, watcher: p.watcher, look: p.look}
+	t := &terminal{master: m, watcher: p.watcher, look: p.look, exact: p.exact}
 	if err := p.adopt(t); err != nil {
 		_, _ = t.save() // the descriptor is still the caller's
 		return fmt.Errorf("%w: %w", ErrNotResumed, err)

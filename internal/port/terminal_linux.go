@@ -24,6 +24,9 @@ type terminal struct {
 	// look is called for bytes read while the settings must be looked at for
 	// each (pty.Master.Polled).
 	look func()
+	// exact reports whether programs are told what a pseudo-terminal does not tell them.
+	exact func() bool
+	marks marks
 }
 
 var _ tty = (*terminal)(nil)
@@ -36,14 +39,17 @@ func (t *terminal) observe() (unix.Termios, error) { return t.master.Observe() }
 func (t *terminal) settings() unix.Termios         { return t.master.Settings() }
 func (t *terminal) show(s unix.Termios) error      { return t.master.Show(s) }
 func (t *terminal) polled() bool                   { return t.master.Polled() }
-func (t *terminal) flushInput() error              { return t.master.FlushInput() }
 func (t *terminal) interrupt() error               { return t.master.Interrupt() }
 func (t *terminal) reclaim() error                 { return t.master.Reclaim() }
 
-// A pseudo-terminal has no place for what these tell.
-func (t *terminal) modem(comport.ModemState)  {}
-func (t *terminal) damaged(comport.LineState) {}
-func (t *terminal) raises() bool              { return false }
+// modem implements tty: a pseudo-terminal has no place for it.
+func (t *terminal) modem(comport.ModemState) {}
+func (t *terminal) raises() bool             { return false }
+
+func (t *terminal) flushInput() error {
+	t.marks = marks{}
+	return t.master.FlushInput()
+}
 
 func (t *terminal) readable() int {
 	n, err := t.master.Readable()
@@ -67,7 +73,7 @@ func (p *Port) openPseudo() error {
 	if err != nil {
 		return err
 	}
-	t := &terminal{master: m, watcher: p.watcher, look: p.look}
+	t := &terminal{master: m, watcher: p.watcher, look: p.look, exact: p.exact}
 	fail := func(err error) error {
 		_ = t.close()
 		return err
@@ -119,7 +125,7 @@ func (t *terminal) ReadNote() (bridge.Note, error) {
 	return bridge.Note(st), ttyError(err)
 }
 
-func (t *terminal) Write(p []byte) (int, error) {
+func (t *terminal) write(p []byte) (int, error) {
 	n, err := t.master.Write(p)
 	if errors.Is(err, pty.ErrWouldBlock) || errors.Is(err, pty.ErrHangup) {
 		return n, nil
@@ -145,6 +151,7 @@ func (t *terminal) Want(read, write bool) {
 // What opens and closes it the watcher tells.
 func (t *terminal) park() {
 	t.parked = true
+	t.marks = marks{} // not for the next program
 	_ = t.source.Park()
 }
 

@@ -88,6 +88,9 @@ func (p *Port) Attach() {
 	}
 }
 
+// exact reports whether there is a supervisor.
+func (p *Port) exact() bool { return p.attached > 0 }
+
 // Detach is for each Attach.
 func (p *Port) Detach() { p.attached-- }
 
@@ -285,8 +288,7 @@ func (p *Port) count(before, now, deltas comport.ModemState) {
 }
 
 // lineState counts what was received damaged, and has a received break do what the
-// program's settings ask for. What they ask for a damaged character cannot be done:
-// which one it was is not told.
+// program's settings ask for.
 func (p *Port) lineState(s comport.LineState) {
 	for bit, count := range map[comport.LineState]*uint32{
 		comport.LineFramingError: &p.counts.Frame, comport.LineParityError: &p.counts.Parity,

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,13 +49,14 @@ func TestRunReceivedBreak(t *testing.T) {
 	for _, tt := range []struct{ flags, read, signals string }{
 		{"termios.BRKINT", "b'new'", "1"},
 		{"termios.BRKINT | termios.IGNBRK", "b'oldnew'", "0"},
-		{"0", "b'oldnew'", "0"},
+		{"0", `b'old\x00new'`, "0"},
+		{"termios.PARMRK", `b'old\xff\x00\x00new'`, "0"},
 	} {
 		t.Run(tt.flags, func(t *testing.T) {
 			s, v, p := startRun(t, &rfc2217test.Server{}, "fcntl", "os", "signal", "struct", "termios")
 			p.do("got = []; signal.signal(signal.SIGINT, lambda *a: got.append(1))")
 			p.do("os.setsid(); fd = os.open(%q, os.O_RDWR); fcntl.ioctl(fd, termios.TIOCSCTTY, 0)", v.link)
-			p.do("a = termios.tcgetattr(fd); a[0] = a[0] & ~(termios.IGNBRK | termios.BRKINT) | %s", tt.flags)
+			p.do("a = termios.tcgetattr(fd); a[0] = a[0] & ~(termios.IGNBRK | termios.BRKINT | termios.PARMRK) | %s", tt.flags)
 			p.do("termios.tcsetattr(fd, termios.TCSANOW, a)")
 			p.do("waiting = lambda: struct.unpack('i', fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]")
 			s.awaitLineMask(t)
@@ -65,7 +65,7 @@ func TestRunReceivedBreak(t *testing.T) {
 			s.uart.LineError(comport.LineBreak)
 			v.waitEvent("line-state")
 			s.uart.Receive([]byte("new"))
-			want := strconv.Itoa(len(tt.read) - len("b''"))
+			want := p.value("len(" + tt.read + ")")
 			eventually(t, want+" bytes wait", func() bool { return p.value("waiting()") == want })
 			if got := p.value("os.read(fd, 9)"); got != tt.read {
 				t.Errorf("it read %s, want %s", got, tt.read)

@@ -23,20 +23,15 @@ var gaps = map[Kind]map[string]string{
 		because("a break is nothing on a pseudo-terminal",
 			"tcsendbreak takes a quarter of a second", "TCSBRKP takes its tenths of a second", "a break arrives, and its end"),
 		because("the kernel never asks the master of a pseudo-terminal", "tcdrain takes as long as the line"),
-		because("the server is not asked for line errors", "an overrun leaves raw data alone"),
-		noMarks,
+		because("the server is not asked for line errors", "an overrun leaves raw data alone",
+			"PARMRK marks a received parity error", "PARMRK marks a received framing error", "PARMRK marks a received break"),
 	),
-	Wrapped: noMarks,
 	USB: join(
 		because("ftdi_sio has no 5 and 6 data bits", "5 and 6 data bits are read back", "6N1 arrives", "5N1 arrives"),
 		because("ftdi_sio counts both edges", "TIOCGICOUNT counts RI"),
 		because("it is not told: ftdi_sio would put a NUL for it among the data of a raw tty", "TIOCGICOUNT counts a received overrun"),
 	),
 }
-
-// noMarks: a line discipline takes the mark of a damaged byte from the driver only, and nobody else can give it one.
-var noMarks = because("the server does not tell which character was damaged",
-	"PARMRK marks a received parity error", "PARMRK marks a received framing error", "PARMRK marks a received break")
 
 func because(why string, names ...string) map[string]string {
 	m := make(map[string]string, len(names))
