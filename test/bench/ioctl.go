@@ -25,6 +25,7 @@ const (
 	ioctlReps     = 5
 	ioctlGets     = 20000 // each repetition
 	ioctlSets     = 2000
+	ioctlCalls    = 300 // thousands of read or write
 	ioctlResets   = 40
 	ioctlPatience = 20 * time.Second // of one run of the program
 )
@@ -54,11 +55,12 @@ const (
 	ioctlBare      = "no filter"
 	ioctlContinued = "another tty, continued"
 	ioctlEmulated  = "the port"
+	ioctlFiltered  = "the filter" // of calls that it does not stop
 )
 
 // ioctlPlan are the rows.
 func ioctlPlan() []*ioctlRow {
-	rows := make([]*ioctlRow, 0, 8)
+	rows := make([]*ioctlRow, 0, 12)
 	for _, request := range []string{"tcgets", "tiocmget"} {
 		for _, how := range []string{ioctlBare, ioctlContinued, ioctlEmulated} {
 			rows = append(rows, &ioctlRow{Request: request, How: how})
@@ -66,6 +68,11 @@ func ioctlPlan() []*ioctlRow {
 	}
 	for _, request := range []string{"tcsets", "tiocmset"} {
 		rows = append(rows, &ioctlRow{Request: request, How: ioctlEmulated})
+	}
+	for _, call := range []string{"read", "write"} {
+		for _, how := range []string{ioctlBare, ioctlFiltered} {
+			rows = append(rows, &ioctlRow{Request: call, How: how})
+		}
 	}
 	return rows
 }
@@ -171,6 +178,8 @@ func (b *ioctlBench) ready() error {
 func (b *ioctlBench) measure(row *ioctlRow) error {
 	n, path := ioctlGets, b.link
 	switch {
+	case row.Request == "read" || row.Request == "write":
+		n, path = ioctlCalls, b.other
 	case row.How != ioctlEmulated:
 		path = b.other
 	case strings.HasSuffix(row.Request, "sets") || strings.HasSuffix(row.Request, "mset"):
@@ -268,9 +277,9 @@ func (r *report) printIoctls(w io.Writer) {
 		return
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight)
-	say(tw, "request\ton\tp50\tp99\t\n")
+	say(tw, "call\ton\tp50\tp99\t\n")
 	for _, row := range r.Ioctl.Rows {
-		say(tw, "%s\t%s\t%.2f\t%.2f\t\n", row.Request, row.How, row.P50, row.P99)
+		say(tw, "%s\t%s\t%.3f\t%.3f\t\n", row.Request, row.How, row.P50, row.P99)
 	}
 	_ = tw.Flush()
 	say(w, "reset sequence, a gap at the UART against the program's: p50 %.0f us, p99 %.0f us\n", r.Ioctl.Skew[0], r.Ioctl.Skew[1])

@@ -43,7 +43,7 @@ func TestPrintIoctls(t *testing.T) {
 	}{
 		{nil, nil},
 		{&ioctlReport{Error: "cc is missing"}, []string{"cc is missing"}},
-		{&ioctlReport{Rows: []*ioctlRow{row}, Skew: []float64{200, 4000}}, []string{"tcgets the port 12.25 40.50", "p50 200 us, p99 4000 us"}},
+		{&ioctlReport{Rows: []*ioctlRow{row}, Skew: []float64{200, 4000}}, []string{"tcgets the port 12.250 40.500", "p50 200 us, p99 4000 us"}},
 	} {
 		var out strings.Builder
 		(&report{Ioctl: tt.r}).printIoctls(&out)
