@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,12 +74,7 @@ func TestMarks(t *testing.T) {
 
 // lineMask reports whether the server was asked for line errors.
 func (r *rig) lineMask() bool {
-	for _, m := range r.server.Messages() {
-		if m == comport.Message(lineErrors) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.server.Messages(), comport.Message(lineErrors))
 }
 
 // TestMarksWithoutRoom: marks that do not fit at once are written in pieces, each once.

@@ -46,7 +46,6 @@ const (
 // Client is a supervisor's end: the port as a UART. Use Dial, and then Run.
 type Client struct {
 	socket, name string
-	serial       atomic.Pointer[ioctl.Serial]
 	path         atomic.Pointer[string]
 	onPath       func(path string)
 
@@ -80,8 +79,6 @@ var _ ioctl.UART = (*Client)(nil)
 // *DialError. ctx is for the connecting alone.
 func Dial(ctx context.Context, socket, name string, onPath func(path string)) (*Client, error) {
 	c := &Client{socket: socket, name: name, onPath: onPath, changed: make(chan struct{})}
-	serial := ioctl.DefaultSerial(0)
-	c.serial.Store(&serial)
 	conn, st, err := c.connect(ctx)
 	if err != nil {
 		return nil, &DialError{socket, err}
@@ -206,6 +203,11 @@ func (c *Client) redial(ctx context.Context) bool {
 			if text(st.Path[:]) != c.Path() {
 				// It was asked on a tty that is gone, and which the kernel has hung up.
 				c.failLocked(ioctl.EIO)
+			}
+			if st.Serial == fromSerial(pristine) && c.last.Serial != st.Serial {
+				c.nextID++ // nobody waits for the answer
+				_, _ = conn.Write(encode(request{ID: c.nextID, Op: opSerial, Serial: c.last.Serial}))
+				st.Serial = c.last.Serial
 			}
 			// What was not answered may or may not have been done: all of it
 			// leads to the same state when it is done again.
@@ -333,7 +335,7 @@ func (c *Client) publishLocked() {
 	old := c.changed
 	c.changed = make(chan struct{})
 	n := c.last.Counts
-	serial := *c.serial.Load()
+	serial := c.last.Serial.ioctl()
 	c.current.Store(&ioctl.State{
 		Termios: shown(c.last.Settings.ioctl(), serial), Lines: ioctl.Lines(c.last.Lines),
 		Counts: ioctl.Counts{
@@ -416,7 +418,7 @@ func (c *Client) Set(ctx context.Context, t ioctl.Termios, w ioctl.When) error {
 			return err
 		}
 	}
-	if s := c.serial.Load(); s.Speed(t.Ospeed) != t.Ospeed {
+	if s := c.State().Serial; s.Speed(t.Ospeed) != t.Ospeed {
 		t.SetSpeed(s.Speed(t.Ospeed), s.Speed(t.Ospeed))
 	}
 	return c.do(ctx, request{Op: opSet, Settings: fromIoctl(t)})
@@ -474,16 +476,14 @@ func (c *Client) Flow(context.Context, ioctl.FlowAction) error { return ioctl.Er
 func (c *Client) Exclusive(context.Context, bool) error { return ioctl.ErrRefused }
 
 // Serial implements ioctl.UART. A custom divisor changes the speed; the rest is
-// kept to be read.
+// kept to be read, by programs under other supervisors as well.
 func (c *Client) Serial(ctx context.Context, s ioctl.Serial) error {
-	t := c.State().Termios
-	before := c.serial.Load().Speed(t.Ospeed)
-	c.serial.Store(&s)
-	if after := s.Speed(t.Ospeed); after != before {
+	now := c.State()
+	if err := c.do(ctx, request{Op: opSerial, Serial: fromSerial(s)}); err != nil {
+		return err
+	}
+	if t := now.Termios; s.Speed(t.Ospeed) != now.Serial.Speed(t.Ospeed) {
 		return c.Set(ctx, t, ioctl.Now)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.publishLocked()
 	return nil
 }

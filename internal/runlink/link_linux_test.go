@@ -267,6 +267,44 @@ func TestCustomDivisor(t *testing.T) {
 	}
 }
 
+// TestSerialIsThePorts: what one supervisor's program makes of serial_struct the other's read,
+// those that come later do, and a server that was started anew learns it.
+func TestSerialIsThePorts(t *testing.T) {
+	r := newRig(t)
+	stop := r.serve(false)
+	a, _ := r.dial()
+	b, _ := r.dial()
+	want := ioctl.DefaultSerial(0)
+	want.Flags |= ioctl.FlagLowLatency | ioctl.FlagSpeedCustom
+	want.CustomDivisor, want.CloseDelay, want.ClosingWait, want.XmitFIFO = 96, 1, 2, 3
+	if err := a.Serial(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the other reads it", func() bool { return b.State().Serial == want })
+	tio := b.State().Termios
+	tio.SetSpeed(38400, 38400)
+	if err := b.Set(t.Context(), tio, ioctl.Now); err != nil {
+		t.Error(err)
+	}
+	if got := r.log(); len(got) == 0 || got[len(got)-1] != "set 250000" {
+		t.Errorf("the port was asked %q, want 250000 bit/s at last", got)
+	}
+	stop()
+	r.serve(false)
+	r.eventually("they are back", func() bool { return a.Uncertain() == nil && b.Uncertain() == nil })
+	if a.State().Serial != want || b.State().Serial != want {
+		t.Errorf("after a restart: %+v and %+v", a.State().Serial, b.State().Serial)
+	}
+	r.eventually("one that comes later reads it", func() bool {
+		c, err := Dial(t.Context(), r.socket, "gps", func(string) {})
+		if err != nil {
+			return false
+		}
+		defer func() { _ = c.conn.Close() }()
+		return c.State().Serial == want
+	})
+}
+
 func with(s ioctl.Serial, divisor int32) ioctl.Serial {
 	s.CustomDivisor = divisor
 	return s

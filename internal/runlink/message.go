@@ -59,6 +59,7 @@ const (
 	opFlush  // A: bit 0 input, bit 1 output
 	opLook   // has the state sent anew: how much waits, and whether the port is open, changes untold
 	opCancel // A: the request that is given up
+	opSerial // Serial
 )
 
 // request is one thing to be done.
@@ -69,6 +70,14 @@ type request struct {
 	A, B     uint32
 	Time     int64 // ns
 	Settings settings
+	Serial   serial
+}
+
+// serial is what of struct serial_struct can be changed.
+type serial struct {
+	Flags                   uint32
+	XmitFIFO, CustomDivisor int32
+	CloseDelay, ClosingWait uint16
 }
 
 // settings is struct termios2 with the members that have a fixed size.
@@ -105,6 +114,7 @@ type state struct {
 	Lines    uint32 // TIOCM_*
 	Hangups  uint32 // how often the port was hung up
 	Counts   [11]uint32
+	Serial   serial
 	OutQueue uint32
 	Open     uint32 // 1: a program is known to have the port open
 }

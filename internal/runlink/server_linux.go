@@ -49,6 +49,7 @@ type Server struct {
 	post   func(func())
 	hangup bool
 	permit func(socket.Peer) bool
+	serial serial // loop only: what programs have made of it
 
 	mu      sync.Mutex
 	clients map[*supervisor]struct{}
@@ -59,7 +60,7 @@ type Server struct {
 // hangup is its policy for a lost connection. permit says who may connect, and is
 // told of everybody who does.
 func NewServer(p Port, post func(func()), hangup bool, permit func(socket.Peer) bool) *Server {
-	return &Server{port: p, post: post, hangup: hangup, permit: permit, clients: make(map[*supervisor]struct{})}
+	return &Server{port: p, post: post, hangup: hangup, permit: permit, serial: fromSerial(pristine), clients: make(map[*supervisor]struct{})}
 }
 
 // Serve serves ln until ctx ends, and closes it. The error says that somebody else has.
@@ -128,7 +129,7 @@ func (s *Server) tell() {
 
 func (s *Server) state() state {
 	u := s.port.UART()
-	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue), Hangups: u.Hangups}
+	st := state{Settings: fromTermios(u.Termios), OutQueue: uint32(u.OutQueue), Hangups: u.Hangups, Serial: s.serial}
 	copy(st.Path[:len(st.Path)-1], u.Path)
 	if u.Open {
 		st.Open = 1
@@ -353,6 +354,9 @@ func (s *Server) do(c *supervisor, r request) {
 		start(func(done func(error)) func() { return s.port.WhenSent(func() { done(nil) }) })
 	case opFlush:
 		reply(s.port.Flush(r.A&1 != 0, r.A&2 != 0))
+	case opSerial:
+		s.serial = r.Serial
+		reply(nil)
 	case opLook:
 		s.port.Look()
 		reply(nil)

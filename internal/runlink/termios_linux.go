@@ -24,6 +24,19 @@ func (s settings) ioctl() ioctl.Termios {
 	}
 }
 
+// pristine is serial_struct before anybody has changed it.
+var pristine = ioctl.DefaultSerial(0)
+
+func fromSerial(s ioctl.Serial) serial {
+	return serial{Flags: s.Flags, XmitFIFO: s.XmitFIFO, CustomDivisor: s.CustomDivisor, CloseDelay: s.CloseDelay, ClosingWait: s.ClosingWait}
+}
+
+func (s serial) ioctl() ioctl.Serial {
+	whole := pristine
+	whole.Flags, whole.XmitFIFO, whole.CustomDivisor, whole.CloseDelay, whole.ClosingWait = s.Flags, s.XmitFIFO, s.CustomDivisor, s.CloseDelay, s.ClosingWait
+	return whole
+}
+
 func fromIoctl(t ioctl.Termios) settings {
 	return settings{
 		Iflag: t.Iflag, Oflag: t.Oflag, Cflag: t.Cflag, Lflag: t.Lflag, Line: t.Line, Cc: t.Cc, Ispeed: t.Ispeed, Ospeed: t.Ospeed,

@@ -122,7 +122,7 @@ func TestRunSerialStruct(t *testing.T) {
 	s.awaitSpeed(t, 38400)
 }
 
-// setserial, the program.
+// setserial, the program; what it sets is there for the next one, under a vcomd run of its own.
 func TestRunSetserial(t *testing.T) {
 	need(t, "setserial", "stty")
 	s := serve(t, &rfc2217test.Server{})
@@ -132,9 +132,15 @@ func TestRunSetserial(t *testing.T) {
 	out := mustRun(t, on[0], append(on[1:], "sh", "-c",
 		`exec 3<>"$0"; setserial "$0" low_latency spd_cust divisor 240; stty -F "$0" 38400; setserial -a "$0"`, v.link)...)
 	s.awaitSpeed(t, 100000)
-	for _, want := range []string{"low_latency", "spd_cust", "divisor: 240"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("nothing of %q in %s", want, out)
+	for _, out := range []string{out, mustRun(t, on[0], append(on[1:], "setserial", "-a", v.link)...)} {
+		for _, want := range []string{"low_latency", "spd_cust", "divisor: 240"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("nothing of %q in %s", want, out)
+			}
 		}
 	}
+	mustRun(t, on[0], append(on[1:], "stty", "-F", v.link, "19200")...)
+	s.awaitSpeed(t, 19200)
+	mustRun(t, on[0], append(on[1:], "stty", "-F", v.link, "38400")...)
+	s.awaitSpeed(t, 100000)
 }
