@@ -23,12 +23,7 @@ type restartable struct {
 
 func (s *restartable) start() {
 	s.t.Helper()
-	cmd := s.command()
-	// A server that leaves each client to a child dies with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	s.process = spawnCmd(s.t, cmd)
-	group := cmd.Process.Pid
-	s.t.Cleanup(func() { _ = syscall.Kill(-group, syscall.SIGKILL) })
+	s.process = spawnGroup(s.t, s.command())
 	listening(s.t, s.port)
 }
 

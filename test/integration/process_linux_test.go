@@ -120,6 +120,15 @@ func spawnCmd(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
+// spawnGroup is spawnCmd for a program whose children outlive it: they end with the test.
+func spawnGroup(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p := spawnCmd(t, cmd)
+	t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // there may be none left
+	return p
+}
+
 func tail(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func sredird(t *testing.T) server {
 	need(t, "sredird", "socat")
 	d, port := newDevice(t), freePort(t)
 	lock := filepath.Join(t.TempDir(), "lock")
-	spawn(t, "socat", "TCP-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,fork", "EXEC:sredird 5 "+d.path+" "+lock)
+	spawnGroup(t, exec.Command("socat", "TCP-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,fork", "EXEC:sredird 5 "+d.path+" "+lock))
 	listening(t, port)
 	return server{name: "sredird", remote: "127.0.0.1:" + port, device: d, acks: true, bytes: 1 << 20, losesFF: true, halfDuplex: true}
 }
