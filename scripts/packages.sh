@@ -21,7 +21,8 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
 # The pages and completions are the same for all architectures, printed by one that runs here.
-go build -trimpath -o "$stage/here" ./cmd/vcomd
+flags="-s -w -X github.com/vcomd/vcomd/internal/version.packaged=$VERSION"
+go build -trimpath -ldflags="$flags" -o "$stage/here" ./cmd/vcomd
 for page in vcomd.1 vcomd.toml.5; do "$stage/here" man "$page" | gzip -9n >"$stage/$page.gz"; done
 for shell in bash zsh fish; do "$stage/here" completion "$shell" >"$stage/vcomd.$shell"; done
 
@@ -29,7 +30,7 @@ for arch in ${ARCHES:-amd64 arm64 arm}; do
   export STAGE=$stage/$arch ARCH=$arch
   [ "$arch" != arm ] || ARCH=arm6 # Debian's armhf, and RPM's armv6hl
   mkdir -p "$STAGE"
-  CGO_ENABLED=0 GOOS=linux GOARCH=$arch GOARM=6 go build -trimpath -ldflags='-s -w' -o "$STAGE/vcomd" ./cmd/vcomd
+  CGO_ENABLED=0 GOOS=linux GOARCH=$arch GOARM=6 go build -trimpath -ldflags="$flags" -o "$STAGE/vcomd" ./cmd/vcomd
   cp "$stage"/*.gz "$stage"/vcomd.{bash,zsh,fish} "$STAGE"
   for format in ${FORMATS:-deb rpm}; do
     "${nfpm[@]}" package --config packaging/nfpm.yaml --packager "$format" --target "$out"

@@ -1,4 +1,5 @@
-// Package version tells which vcomd this is, from the build information.
+// Package version tells which vcomd this is, from the build information or by what has
+// packaged it.
 package version
 
 import (
@@ -6,9 +7,16 @@ import (
 	"strings"
 )
 
-// String returns the module version or, for a build from a checkout, the commit:
-// "v1.2.3", "devel (0123456789ab, modified)".
+// packaged is the version of the package that the program is of, without the v; the linker
+// writes it (scripts/packages.sh).
+var packaged string
+
+// String returns the package's version, the module's or, for a build from a checkout, the
+// commit: "v1.2.3", "devel (0123456789ab, modified)".
 func String() string {
+	if packaged != "" {
+		return "v" + packaged
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

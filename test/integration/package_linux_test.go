@@ -110,9 +110,42 @@ func TestRPMPackage(t *testing.T) {
 	if got := mustRun(t, "rpm", "-qp", "--qf", "%{NAME} %{VERSION} %{LICENSE}", path); got != "vcomd 1.2.3 MIT" {
 		t.Errorf("it is %q", got)
 	}
+	if os.Geteuid() == 0 {
+		inRoot(t, path, only(t, packages(t, "1.2.4", "rpm"), "*.rpm"))
+	}
 	for _, script := range []string{"post", "preun", "postun"} {
 		for _, left := range []string{"0", "1"} {
 			mustRun(t, "sh", "-eun", filepath.Join(packaging, "rpm", script), left)
 		}
+	}
+}
+
+// inRoot installs one RPM and upgrades it to another, in a directory that stands for a machine: its scripts, which need one,
+// are run by themselves.
+func inRoot(t *testing.T, first, second string) {
+	t.Helper()
+	root := t.TempDir()
+	rpm := func(args ...string) string {
+		t.Helper()
+		return mustRun(t, "rpm", append([]string{"--root", root}, args...)...)
+	}
+	rpm("--initdb")
+	rpm("--install", "--nodeps", "--noscripts", first)
+	rpm("--verify", "--nodeps", "vcomd") // fails if a file is not as the package says
+	config := filepath.Join(root, "etc", "vcomd", "vcomd.toml")
+	if err := os.WriteFile(config, []byte("# edited\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rpm("--upgrade", "--nodeps", "--noscripts", second)
+	if b, err := os.ReadFile(config); err != nil || string(b) != "# edited\n" {
+		t.Errorf("after an upgrade the configuration is %q, %v", b, err)
+	}
+	if got := mustRun(t, filepath.Join(root, "usr", "bin", "vcomd"), "version"); !strings.HasPrefix(got, "vcomd v1.2.4") {
+		t.Errorf("the program of 1.2.4 says %q", got)
+	}
+	rpm("--erase", "--noscripts", "vcomd")
+	left := strings.Fields(mustRun(t, "find", root, "-type", "f", "-not", "-path", "*rpm*/*", "-not", "-name", "*.rpm.lock"))
+	if want := config + ".rpmsave"; len(left) != 1 || left[0] != want {
+		t.Errorf("what is left is %q, want %s", left, want)
 	}
 }
