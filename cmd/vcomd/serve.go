@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"os"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -97,6 +98,7 @@ func (s *serveFlags) serve(c *cli.Context) error {
 		return err
 	}
 	l.note(log)
+	warnEnvironment(log, c.App, os.Environ())
 	cfg := daemon.Config{Ports: l.configs(), Log: log, Metrics: metrics}
 	cfg.Service.Socket = controlSocket(l.name, l.file.RunDir, cfg.Ports)
 	if l.file.Trace != "" {

@@ -45,6 +45,7 @@ func (s *portFlags) daemon(c *cli.Context) (cfg daemon.Config, finish func(error
 	if err != nil {
 		return cfg, nil, err
 	}
+	warnEnvironment(log, c.App, os.Environ())
 	cfg = daemon.Config{Ports: []port.Config{pc}, Log: log}
 	if cfg.Metrics, err = config.MetricsAddress(s.metrics); err != nil {
 		return cfg, nil, err
