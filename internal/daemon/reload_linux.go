@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -66,6 +67,7 @@ func (d *daemon) loadThen(told func(control.Reloaded)) error {
 	next, err := d.cfg.Service.Load()
 	if err != nil {
 		d.cfg.Log.Error().Err(err).Str("event", "not-reloaded").Msg("the configuration is as it was: the new one cannot be used")
+		d.loop.Post(func() { d.publish(port.Event{Kind: kindNotReloaded, Err: err}) })
 		return err
 	}
 	d.loop.Post(func() { d.apply(next, told) })
@@ -85,6 +87,18 @@ func (d *daemon) reloadNow(ctx context.Context) (control.Reloaded, error) {
 	case <-ctx.Done():
 		return control.Reloaded{}, ctx.Err()
 	}
+}
+
+// What happens to no port alone, for those who listen to all events.
+const (
+	kindReloaded    port.Kind = "reloaded"
+	kindNotReloaded port.Kind = "not-reloaded"
+)
+
+// publish tells those who listen of an event that is no port's.
+func (d *daemon) publish(ev port.Event) {
+	ev.Time = d.loop.Now()
+	d.ctl.Publish(ev)
 }
 
 // apply makes the ports those of a configuration. What has not changed is not touched;
@@ -154,6 +168,8 @@ func (d *daemon) apply(next []port.Config, told ...func(control.Reloaded)) {
 		}
 		d.cfg.Log.Info().Str("event", "reloaded").Int("added", len(result.Added)).Int("changed", len(result.Changed)).Int("removed", len(result.Removed)).Int("failed", len(result.Failed)).Int("kept", result.Kept).
 			Msg("the configuration was read again")
+		d.publish(port.Event{Kind: kindReloaded, Text: fmt.Sprintf("%d added, %d changed, %d removed, %d failed, %d kept",
+			len(result.Added), len(result.Changed), len(result.Removed), len(result.Failed), result.Kept)})
 		for _, tell := range d.reload.told {
 			tell(result)
 		}

@@ -281,6 +281,14 @@ func TestEventStream(t *testing.T) {
 	if e := next(t, all, "ready"); e.Port != "two" {
 		t.Errorf("%+v", e)
 	}
+	if e := next(t, all, "reloaded"); e.Port != "" || e.Text != "1 added, 0 changed, 0 removed, 0 failed, 1 kept" {
+		t.Errorf("%+v", e)
+	}
+	writeService(t, dir, "nonsense = 1")
+	v.signal(syscall.SIGHUP)
+	if e := next(t, all, "not-reloaded"); !strings.Contains(e.Error, "nonsense") {
+		t.Errorf("%+v", e)
+	}
 	openTTY(t, two)
 	if e := next(t, all, "opened"); e.Port != "two" {
 		t.Errorf("%+v", e)
