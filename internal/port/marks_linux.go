@@ -30,7 +30,7 @@ func (t *terminal) markable() bool { return t.exact() && !t.master.Polled() }
 func (t *terminal) damaged(s comport.LineState) {
 	iflag := t.master.Settings().Iflag
 	switch {
-	case !t.markable():
+	case t.parked || !t.markable():
 	case s&comport.LineBreak != 0: // with which a server may report a framing error
 		// Not into the middle of a character's mark.
 		if iflag&(unix.IGNBRK|unix.BRKINT) == 0 && t.marks.breaks < maxBreakMarks && (t.marks.breaks > 0 || t.marks.done == 0) {

@@ -168,6 +168,10 @@ func TestMarksAreNotForTheNextProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.await(KindClosed)
+		r.do(func() { // and while it is closed
+			r.port.lineState(comport.LineParityError)
+			r.port.lineState(comport.LineBreak)
+		})
 		f = r.program()
 		r.set(asks)
 		check(t, r, f)
