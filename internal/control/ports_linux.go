@@ -43,8 +43,8 @@ func describe(p Controlled) Port {
 		Wanted: settings(s.Wanted), Reported: settings(s.Reported),
 		DTR: level(s.Wanted.DTR, s.Reported.DTR, comport.ControlDTROn), RTS: level(s.Wanted.RTS, s.Reported.RTS, comport.ControlRTSOn),
 		Break: s.Wanted.Break == comport.ControlBreakOn,
-		CTS:   u.Modem&comport.ModemCTS != 0, DSR: u.Modem&comport.ModemDSR != 0,
-		DCD: u.Modem&comport.ModemDCD != 0, RI: u.Modem&comport.ModemRI != 0,
+		CTS:   s.ModemState&comport.ModemCTS != 0, DSR: s.ModemState&comport.ModemDSR != 0,
+		DCD: s.ModemState&comport.ModemDCD != 0, RI: s.ModemState&comport.ModemRI != 0,
 		OutQueue: u.OutQueue,
 		Counters: Counters{
 			FromProgram: s.Bytes.FromProgram, ToProgram: s.Bytes.ToProgram,

@@ -30,7 +30,9 @@ func TestStatus(t *testing.T) {
 		s.Reported = comport.State{BaudRate: 4800, DTR: comport.ControlDTROn, RTS: comport.ControlRTSOn}
 		s.Bytes.FromProgram, s.Bytes.DroppedStale, s.Client.Unanswered = 11, 12, 13
 		s.LastError = errors.New("it says \x1b[2J and \xff")
-		r.port.uart = port.UART{Modem: comport.ModemCTS | comport.ModemDCD, OutQueue: 14, Counts: port.Counts{CTS: 15, BufOverrun: 16}}
+		// What programs read goes on through an outage, and what is told here does not.
+		s.ModemState = comport.ModemCTS | comport.ModemDCD
+		r.port.uart = port.UART{Modem: comport.ModemDSR, OutQueue: 14, Counts: port.Counts{CTS: 15, BufOverrun: 16}}
 	})
 	want := Port{
 		Name: "tty", PID: os.Getpid(), Links: []string{"/dev/ttyGPS"}, Overlay: "/dev/ttyS0", TTY: "/dev/pts/7", Remote: "host:2217",
