@@ -70,9 +70,11 @@ def lines(fd): fcntl.ioctl(fd, 0x5418, bytes(4)) # TIOCMSET
 begin = 0
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 try:
-    while True: # until it is known that the vcomd has gone: then another terminal may be the port's next
+    while True: # until it is known that the vcomd has gone: then the one that the link leads to may be the port's next
+        tty = os.openpty()[1]
+        os.remove(sys.argv[1]); os.symlink(os.ttyname(tty), sys.argv[1])
         begin = time.monotonic()
-        try: lines(os.openpty()[1])
+        try: lines(tty)
         except OSError: pass
 except Alarm: pass
 if time.monotonic() - begin < 0.2: sys.exit(4)
@@ -81,7 +83,7 @@ try: lines(fd)
 except Alarm: sys.exit(3)
 `
 	out, code := run(t, binary, "run", "--run-dir", filepath.Join(dir, "run"), "--link", link, "--",
-		python, "-c", script, "{}", strconv.Itoa(daemon.cmd.Process.Pid))
+		python, "-c", script, link, strconv.Itoa(daemon.cmd.Process.Pid))
 	if code != 3 {
 		t.Errorf("exit status %d, want 3: %s", code, out)
 	}
