@@ -55,6 +55,9 @@ TimeoutStartSec=infinity
 // packagedUnits are units of packaging/ that the suites try, as they are.
 var packagedUnits = []string{"gpsd-on-vcom@.service", "systemd/vcomd.service", "systemd/vcomd@.service"}
 
+// packagedExamples are drop-ins that a user copies to a unit's directory, as the suite does.
+var packagedExamples = []string{"kernel-tty.conf", "overlay.conf"}
+
 // WriteSystem writes the file system of a machine with systemd: root is what package rootfs has made, to which the kernel adds the
 // rest, another archive behind it.
 func WriteSystem(ctx context.Context, file, root string, p Programs, image *kernel.Image) (err error) {
@@ -96,6 +99,11 @@ func WriteSystem(ctx context.Context, file, root string, p Programs, image *kern
 	}
 	for _, name := range packagedUnits {
 		if err := addFile(w, etc+path.Base(name), 0o644, filepath.Join(packaging, filepath.FromSlash(name))); err != nil {
+			return err
+		}
+	}
+	for _, name := range packagedExamples {
+		if err := addFile(w, "etc/systemd/"+name, 0o644, filepath.Join(packaging, "systemd", name)); err != nil {
 			return err
 		}
 	}

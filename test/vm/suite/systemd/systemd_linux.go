@@ -77,6 +77,8 @@ func Run(ctx context.Context, out *report.Writer) error {
 		{"a unit under hangup", hangup},
 		{"gpsd", gpsd},
 		{"gpsd under hangup", gpsdHangup},
+		{"kernel-tty.conf", dropIns["kernel-tty.conf"]},
+		{"overlay.conf", dropIns["overlay.conf"]},
 		{"restarts under traffic", restart},
 		{"no unit has failed", noneFailed},
 		{"udev has no complaints", noComplaints},
