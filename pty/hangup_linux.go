@@ -42,7 +42,7 @@ func (m *Master) hangup() error {
 	}
 	// Asked beforehand: the bytes that are dropped below are not to be lost for
 	// nothing. Where the lock is refused the hang-up is refused too.
-	if !m.lockable || !hasCapability(unix.CAP_SYS_ADMIN) {
+	if !m.lockable || !hasSysAdmin() {
 		return ErrNotPermitted
 	}
 	arrivals, end := m.watchArrivals()
@@ -190,16 +190,15 @@ func (m *Master) discard(arrivals *opens) error {
 	}
 }
 
-// hasCapability reports whether this thread may use a capability. A user
-// namespace has its own, which do not count for terminals: the kernel decides.
-func hasCapability(capability int) bool {
+// hasSysAdmin reports whether this thread may use CAP_SYS_ADMIN. A user
+// namespace has its own, which does not count for terminals: the kernel decides.
+func hasSysAdmin() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return false
 	}
-	const bits = 32
-	return data[capability/bits].Effective&(1<<(capability%bits)) != 0
+	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0 // 21: one of the first 32
 }
 
 // opens tells whether a node has been opened since it was asked to look: an

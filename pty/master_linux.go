@@ -44,6 +44,8 @@ type Master struct {
 	// ownOpens and ownCloses are inotify events that this package has raised
 	// itself and that a Watcher has not yet come across.
 	ownOpens, ownCloses int
+	// arrived: the Watcher was told of an open that was not one of those
+	arrived bool
 	// poll is here so that polling does not allocate.
 	poll [1]unix.PollFd
 }

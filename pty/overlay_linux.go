@@ -59,7 +59,7 @@ func claimNode(path, runDir, keep string) (*Overlay, error) {
 	if err := o.checkNode(); err != nil {
 		return nil, err
 	}
-	if !hasCapability(unix.CAP_SYS_ADMIN) {
+	if !hasSysAdmin() {
 		return nil, o.fault("claim", "only root may mount (CAP_SYS_ADMIN)", "run vcomd as root, or use --link and have the program open that",
 			ErrNotPermitted, nil)
 	}

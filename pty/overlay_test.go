@@ -18,7 +18,7 @@ import (
 // thread.
 func privateMounts(t *testing.T) (dir string) {
 	t.Helper()
-	need(t, hasCapability(unix.CAP_SYS_ADMIN), "mounting is not permitted (CAP_SYS_ADMIN)")
+	need(t, hasSysAdmin(), "mounting is not permitted (CAP_SYS_ADMIN)")
 	runtime.LockOSThread() // for good: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ func (m *Master) Reclaim() error {
 		return nil // nothing is known to be stale; Hangup leaves nothing
 	}
 	if hung {
+		m.arrived = false
 		if err := m.restoreHangupOnClose(); err != nil {
 			return m.wrap("reclaim", err)
 		}
@@ -36,7 +37,9 @@ func (m *Master) Reclaim() error {
 	if err != nil {
 		return m.wrap("reclaim", err)
 	}
-	if hung {
+	// The mode may be that of a program that has just come, and surely is where our open
+	// would have failed with it.
+	if hung && hasSysAdmin() && isExclusive(slave) {
 		_, err = slave.ioctl(unix.TIOCNXCL, 0)
 		err = os.NewSyscallError("TIOCNXCL", err)
 	}
@@ -50,6 +53,17 @@ func (m *Master) Reclaim() error {
 	}
 	return m.wrap("reclaim", errors.Join(err, useErr))
 }
+
+// isExclusive reports whether the port is in exclusive mode, as far as it can be told.
+func isExclusive(slave *descriptor) bool {
+	exclusive, err := unix.IoctlGetInt(slave.fd, unix.TIOCGEXCL)
+	return err != nil || exclusive != 0
+}
+
+// Arrived reports whether the Watcher has been told that a program has opened the port, since
+// Reclaim has found it closed. One that is gone again before anybody looks may have left
+// nothing but its exclusive mode.
+func (m *Master) Arrived() bool { return m.arrived }
 
 // discountOwnEvents is called after the slave was opened and closed here. It
 // tells the Watcher not to report that, unless a program has been there at the

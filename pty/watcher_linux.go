@@ -168,7 +168,7 @@ func (w *Watcher) parse(events []byte) {
 		case mask&unix.IN_Q_OVERFLOW != 0:
 			for _, p := range w.ports {
 				p.master.ownOpens, p.master.ownCloses = 0, 0 // may be among the lost
-				p.master.abandoned = false
+				p.master.abandoned, p.master.arrived = false, true
 				w.mark(p)
 			}
 		case mask&watched != 0:
@@ -176,7 +176,7 @@ func (w *Watcher) parse(events []byte) {
 			// watch descriptors are not reused.
 			if p, ok := w.ports[wd]; ok && !p.master.isOwnEvent(mask) {
 				if mask&unix.IN_OPEN != 0 {
-					p.master.abandoned = false
+					p.master.abandoned, p.master.arrived = false, true
 				}
 				w.mark(p)
 			}

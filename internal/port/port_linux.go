@@ -43,6 +43,7 @@ type Port struct {
 	closeTimer evloop.Timer       // until an unused connection is ended
 	closeTries int
 	retired    []tty        // replaced, and not closed yet
+	renewTimer evloop.Timer // until another tty is tried again
 	calmTimer  evloop.Timer // until a connection that may not last is told
 	drainTimer evloop.Timer // until what is in flight at the end is looked at again
 	showTimer  evloop.Timer // until the tty is told what the server said
@@ -275,6 +276,16 @@ func (p *Port) wake() {
 	p.rearm()
 }
 
+// noticed is called when programs may have opened or closed a terminal.
+func (p *Port) noticed() {
+	p.wake()
+	if t, is := p.tty.(*terminal); is && !p.open && !p.over && t.master.Arrived() {
+		// One that was too quick to be seen. If it has left bytes or settings, they were
+		// taken for the last one's; it may also have left the terminal in exclusive mode.
+		p.reclaim()
+	}
+}
+
 // visited reports whether a program has left something in a tty that was closed:
 // a status, which it takes, or more bytes than the last one left.
 func (p *Port) visited() (st pty.Status, came bool) {
@@ -351,7 +362,7 @@ func (p *Port) closed() {
 	p.reclaim()
 	// A program may have opened the port while it was being made fit for one, and
 	// the watcher may have taken that for our own open.
-	p.loop.Post(p.wake)
+	p.loop.Post(p.noticed)
 	p.emit(Event{Kind: KindClosed})
 	p.changed()
 	if p.cfg.Connect == ConnectOnOpen {
@@ -372,14 +383,12 @@ func (p *Port) reclaim() {
 	}
 	// It may have been quick to leave, too: what it has set and written is not to
 	// go with the tty.
-	if st, came := p.visited(); came {
-		p.bridge.Opened()
-		if st != 0 {
-			p.bridge.Note(bridge.Note(st))
-		}
-		p.bridge.Pump()
-		p.bridge.Closed()
+	p.bridge.Opened()
+	if st, err := p.tty.status(); err == nil && st != 0 {
+		p.bridge.Note(bridge.Note(st))
 	}
+	p.bridge.Pump()
+	p.bridge.Closed()
 	p.replaceTTY(why)
 }
 
@@ -419,8 +428,21 @@ func (p *Port) replaceTTY(why error) {
 	old := p.tty.path()
 	if p.renewTTY(why) {
 		p.emit(Event{Kind: KindNewTTY, Old: old, New: p.tty.path(), Err: why})
+		return
 	}
+	// There may be one again: pseudo-terminals are few, and who left this one so may be gone.
+	evloop.Cancel(&p.renewTimer)
+	p.renewTimer = p.loop.AfterFunc(renewRetry, func() {
+		p.renewTimer = nil
+		if !p.open {
+			p.reclaim()
+		}
+	})
 }
+
+// renewRetry is the pause before another try to put a pseudo-terminal in the place of one that cannot
+// be opened any more.
+const renewRetry = time.Second
 
 // renewTTY puts a fresh pseudo-terminal in the place of the present one, and
 // reports whether it could. The link moves first: at no moment does it lead

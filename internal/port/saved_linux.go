@@ -97,6 +97,7 @@ func (p *Port) stopTimers() {
 	evloop.Cancel(&p.closeTimer)
 	evloop.Cancel(&p.drainTimer)
 	evloop.Cancel(&p.calmTimer)
+	evloop.Cancel(&p.renewTimer)
 	evloop.Cancel(&p.showTimer)
 	p.poll.stop()
 }

@@ -109,7 +109,7 @@ func (p *Port) adopt(t *terminal) (err error) {
 		return err
 	}
 	t.park()
-	return p.watcher.Add(t.master, p.wake)
+	return p.watcher.Add(t.master, p.noticed)
 }
 
 func (t *terminal) Read(p []byte) ([]byte, bridge.Note, error) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,6 +68,26 @@ func TestSettingsWithoutCapabilities(t *testing.T) {
 	}
 	if n := v.events("tty-failed"); len(n) > 0 {
 		t.Errorf("failed: %+v", n)
+	}
+}
+
+// A program that is gone before vcomd looks, and has left nothing but its exclusive mode, locks
+// nobody out either.
+func TestExclusiveModeOfAShortVisit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		skip(t, "only root can show that vcomd needs no privilege for it")
+	}
+	v := startOrdinary(t, serve(t, &rfc2217test.Server{}).addr)
+	for i := range 50 {
+		fd, err := unix.Open(v.link, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(unix.IoctlSetInt(fd, unix.TIOCEXCL, 0), unix.Close(fd))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.waitEvents("new-tty", i+1)
 	}
 }
 
