@@ -421,7 +421,8 @@ func TestUSBLeaveLines(t *testing.T) {
 		return slices.Contains(u.requests(), comport.Message(comport.SetControl{Control: comport.ControlDTROff}))
 	})
 	for _, m := range u.requests() {
-		if c, ok := m.(comport.SetControl); ok && c.Control != comport.ControlDTROff && c.Control.Group() != comport.GroupFlow {
+		c, ok := m.(comport.SetControl)
+		if group := c.Control.Group(); ok && c.Control != comport.ControlDTROff && (group == comport.GroupDTR || group == comport.GroupRTS) {
 			t.Errorf("the server was told %v, and nobody asked for it", m)
 		}
 	}
