@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -342,14 +343,16 @@ func TestDropBanner(t *testing.T) {
 	const banner = "welcome to the serial port\r\n"
 	for _, drop := range []bool{false, true} {
 		var r *rig
+		var serving sync.WaitGroup
+		t.Cleanup(serving.Wait)
 		r = newRig(t, rfc2217test.Faults{}, func(cfg *Config) {
 			cfg.DropBanner = drop
 			cfg.Dial = func(context.Context, rfc2217client.Remote) (net.Conn, error) {
 				near, far := net.Pipe()
-				go func() {
+				serving.Go(func() {
 					_, _ = far.Write([]byte(banner))
 					_ = r.server.ServeConn(t.Context(), far)
-				}()
+				})
 				return near, nil
 			}
 		})
