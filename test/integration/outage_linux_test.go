@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/vcomd/vcomd/rfc2217client/comport"
 	"github.com/vcomd/vcomd/rfc2217client/rfc2217test"
 )
@@ -20,20 +18,11 @@ import (
 type outages struct {
 	*simulated
 	*vcomd
+	*wishes
 	t       *testing.T
 	proxy   *faultProxy
 	program *echoing
-	rand    *rand.Rand
-	wanted  []lineSettings // that the program asked for, oldest first
 }
-
-// lineSettings are the ones that a pseudo-terminal carries.
-type lineSettings struct {
-	speed uint32 // bit/s
-	stop  comport.StopSize
-}
-
-func settingsOf(s comport.State) lineSettings { return lineSettings{s.BaudRate, s.StopSize} }
 
 // seed is what a run of random faults begins with: VCOMD_TEST_SEED, or another
 // one each time.
@@ -55,7 +44,7 @@ func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages 
 	t.Helper()
 	uart.Device, uart.Unpaced = rfc2217test.NewEcho(), true
 	o := &outages{t: t, simulated: serve(t, &rfc2217test.Server{UART: uart})}
-	o.rand = rand.New(rand.NewPCG(seed(t), 0))
+	o.wishes = &wishes{t: t, rand: rand.New(rand.NewPCG(seed(t), 0))}
 	o.proxy = newFaultProxy(t, o.addr)
 	if len(flags) == 0 {
 		flags = []string{"--retry", "20ms", "--retry-max", "100ms"}
@@ -74,27 +63,10 @@ func newOutages(t *testing.T, uart *rfc2217test.UART, flags ...string) *outages 
 // deadAfter is the --dead-after of these tests.
 const deadAfter = time.Second
 
-// change asks for settings that nobody has asked for before.
-func (o *outages) change(tty *os.File) {
-	o.t.Helper()
-	// Fast ones: a change waits until the UART has sent what came before.
-	want := lineSettings{4_000_000 + uint32(1000*len(o.wanted)), comport.StopSize1}
-	tio := getTermios(o.t, tty)
-	tio.Cflag = tio.Cflag&^(unix.CBAUD|unix.CBAUDEX|unix.CSTOPB) | unix.BOTHER
-	tio.Ispeed, tio.Ospeed = want.speed, want.speed
-	if o.rand.IntN(2) == 1 {
-		tio.Cflag |= unix.CSTOPB
-		want.stop = comport.StopSize2
-	}
-	// Before the program asks: what it writes next may come with them.
-	o.wanted = append(o.wanted, want)
-	setTermios(o.t, tty, tio)
-}
-
 // arrived waits until the UART is as the program asked.
 func (o *outages) arrived() {
 	o.t.Helper()
-	want := o.wanted[len(o.wanted)-1]
+	want := o.wanted()
 	o.await(o.t, "the settings asked for", func(u rfc2217test.Snapshot) bool { return settingsOf(u.State) == want })
 }
 
@@ -275,32 +247,7 @@ func (o *outages) account() {
 			sent.Bytes, sent.Sum, len(passedUp), rfc2217test.Sum(passedUp))
 	}
 	if !o.uart.JournalOff {
-		o.accountSettings()
-	}
-}
-
-// accountSettings checks that each byte left the UART with settings that the
-// program had asked for by then, and no older ones.
-func (o *outages) accountSettings() {
-	o.t.Helper()
-	if n := o.uart.Snapshot().Total.Dropped; n > 0 {
-		o.t.Fatalf("the journal has no room: %d entries or bytes too many", n)
-	}
-	now := 0
-	for _, e := range o.uart.Journal() {
-		if e.Kind != rfc2217test.EntryData {
-			continue
-		}
-		i := now
-		for i < len(o.wanted) && o.wanted[i] != settingsOf(e.State) {
-			i++
-		}
-		if i == len(o.wanted) {
-			o.t.Errorf("%q left at %s; the program has asked for %v or later", e.Data[:min(len(e.Data), sampleSize)],
-				e.State.Line(), o.wanted[now])
-			return
-		}
-		now = i
+		o.wishes.account(o.uart)
 	}
 }
 
