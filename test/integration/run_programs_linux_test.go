@@ -4,6 +4,7 @@ import (
 	endian "encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,14 +68,18 @@ func TestRunMinicom(t *testing.T) {
 }
 
 // modbusSlave answers Modbus RTU's function 3 with the numbers of the registers,
-// but only to a master whose line is set as its own.
+// but only to a master whose line is set as its own: what comes otherwise has wrong
+// parity or no frame, and a slave answers nothing to that (Modbus over serial line
+// V1.02, 2.4.1).
 type modbusSlave struct {
 	uart *rfc2217test.UART
+	line string
 	out  chan []byte
 
-	mu  sync.Mutex
-	in  []byte
-	bad int // requests that came with the wrong settings
+	mu       sync.Mutex
+	in       []byte
+	bad      int // requests that are none of function 3, or damaged ones
+	rejected int // bytes that came with the wrong settings
 }
 
 func (m *modbusSlave) Read(p []byte) (int, error) {
@@ -98,6 +103,11 @@ func (m *modbusSlave) Close() error {
 func (m *modbusSlave) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// The server hands on what it has read before it changes a setting.
+	if m.uart.State().Line() != m.line {
+		m.rejected += len(p)
+		return len(p), nil
+	}
 	m.in = append(m.in, p...)
 	for len(m.in) >= 8 && m.out != nil {
 		request := m.in[:8]
@@ -131,28 +141,69 @@ func modbusCRC(p []byte) uint16 {
 	return crc
 }
 
+// seen is how many requests the slave could not read, and how many bytes it has
+// rejected.
+func (m *modbusSlave) seen() (bad, rejected int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bad, m.rejected
+}
+
 // mbpoll reads registers at 19200-8E1, which a pseudo-terminal alone cannot ask
-// for.
+// for. The slave answers to nothing else, so mbpoll has nothing to read with
+// another parity or number of stop bits.
 func TestRunModbus(t *testing.T) {
 	need(t, "mbpoll")
-	slave := &modbusSlave{out: make(chan []byte, 16)}
-	s := serve(t, &rfc2217test.Server{UART: &rfc2217test.UART{Device: slave, Unpaced: true}})
-	slave.uart = s.uart
-	v := start(t, s.addr, "--connect", "always")
-	v.waitEvent("connected")
-	on := v.runOn()
-	out, code := run(t, on[0], append(on[1:], "mbpoll", "-m", "rtu", "-b", "19200", "-P", "even", "-a", "1", "-r", "5", "-c", "3", "-t", "4", "-1", "-o", "5", v.link)...)
-	if code != 0 {
-		t.Fatalf("exit status %d: %s", code, out)
-	}
-	for _, want := range []string{"[5]: \t104", "[6]: \t105", "[7]: \t106"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("nothing of %q in %s", want, out)
-		}
-	}
-	for _, e := range s.uart.Journal() {
-		if e.Kind == rfc2217test.EntryData && (e.State.Parity != comport.ParityEven || e.State.BaudRate != 19200) {
-			t.Errorf("a request left as %v", e.State)
-		}
+	for _, tt := range []struct {
+		line  string // as the slave sees it
+		frame []string
+		reads bool
+	}{
+		{"19200-8E1", []string{"-P", "even"}, true},
+		{"19200-8N1", []string{"-P", "none"}, false},
+		{"19200-8O1", []string{"-P", "odd"}, false},
+		{"19200-8E2", []string{"-P", "even", "-s", "2"}, false},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			slave := &modbusSlave{out: make(chan []byte, 16), line: "19200-8E1"}
+			slave.uart = &rfc2217test.UART{Device: slave, Unpaced: true}
+			s := serve(t, &rfc2217test.Server{UART: slave.uart})
+			v := start(t, s.addr, "--connect", "always")
+			v.waitEvent("connected")
+			timeout := "5"
+			if !tt.reads {
+				timeout = "0.5" // no answer comes, however long it waits
+			}
+			on := v.runOn()
+			args := slices.Concat(on[1:], []string{"mbpoll", "-m", "rtu", "-b", "19200"}, tt.frame,
+				[]string{"-a", "1", "-r", "5", "-c", "3", "-t", "4", "-1", "-o", timeout, v.link})
+			out, code := run(t, on[0], args...)
+			for _, e := range s.uart.Journal() {
+				if e.Kind == rfc2217test.EntryData && e.State.Line() != tt.line {
+					t.Errorf("a request left at %s", e.State.Line())
+				}
+			}
+			bad, rejected := slave.seen()
+			if !tt.reads {
+				if code == 0 || !strings.Contains(out, "timed out") || strings.Contains(out, "]: \t") {
+					t.Errorf("exit status %d, want a timeout: %s", code, out)
+				}
+				if rejected == 0 {
+					t.Error("the slave has rejected nothing")
+				}
+				return
+			}
+			if code != 0 {
+				t.Fatalf("exit status %d: %s", code, out)
+			}
+			for _, want := range []string{"[5]: \t104", "[6]: \t105", "[7]: \t106"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("nothing of %q in %s", want, out)
+				}
+			}
+			if bad != 0 || rejected != 0 {
+				t.Errorf("the slave could not read %d requests, and has rejected %d bytes", bad, rejected)
+			}
+		})
 	}
 }
