@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -36,15 +35,6 @@ func (v *vcomd) callers(n int) []net.Conn {
 		all = append(all, c)
 	}
 	return all
-}
-
-func (v *vcomd) descriptors() int {
-	v.t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", v.cmd.Process.Pid))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return len(entries)
 }
 
 // promptly runs vcomd status, which must not take long.
