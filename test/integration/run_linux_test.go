@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -228,33 +227,6 @@ termios.tcdrain(fd)
 				}
 			}
 		}
-	}
-}
-
-// A wrapped program outlives its vcomd: what it asks waits for the next one.
-func TestRunOutlivesTheDaemon(t *testing.T) {
-	s := serve(t, &rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true}})
-	dir := t.TempDir()
-	link := filepath.Join(dir, "tty")
-	serveLink := func() *process {
-		cmd := exec.Command(binary, "--link", link, "--run-dir", filepath.Join(dir, "run"), s.addr)
-		p := spawnCmd(t, cmd)
-		eventually(t, "the port is there", func() bool { return strings.Contains(p.out.String(), `"ready"`) })
-		return p
-	}
-	first := serveLink()
-	p := startPythonBy(t, []string{binary, "run", "--link", link, "--run-dir", filepath.Join(dir, "run"), "--"}, "serial")
-	p.do("s = serial.Serial(%q, 9600)", link)
-	p.do("s.dtr = False")
-	s.awaitState(t, "DTR down", func(u comport.State) bool { return u.DTR == comport.ControlDTROff })
-	first.stop(syscall.SIGKILL)
-	serveLink()
-	p.do("s = serial.Serial(%q, 19200, parity='E', bytesize=7)", link)
-	s.awaitState(t, "19200-7E1", func(u comport.State) bool {
-		return u.BaudRate == 19200 && u.DataSize == 7 && u.Parity == comport.ParityEven
-	})
-	if got := p.value("(s.dtr, s.rts)"); got != "(True, True)" {
-		t.Errorf("the lines read as %s", got)
 	}
 }
 
