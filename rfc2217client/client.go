@@ -282,7 +282,7 @@ func (c *Client) retryLater(err error) {
 // drop ends the connection.
 func (c *Client) drop(err error) {
 	// Whether the UART has them nobody knows. They are never sent twice.
-	c.counters.Unconfirmed += uint64(c.Unsent())
+	c.counters.Unconfirmed += c.unconfirmed()
 	c.counters.Undelivered += uint64(len(c.unread))
 	// Nothing can be done about an error, and err is the reason.
 	if err == ErrStopped && c.Unsent() == 0 { //nolint:errorlint // our own
@@ -392,6 +392,15 @@ func (c *Client) Unsent() int {
 		return 0
 	}
 	return len(c.session.Output()) + c.stream.Unacknowledged()
+}
+
+// unconfirmed is how many bytes of the wire may be serial data that has not arrived: a
+// connection that has carried none loses none, whatever of its negotiation is under way.
+func (c *Client) unconfirmed() uint64 {
+	if c.session == nil {
+		return 0
+	}
+	return min(uint64(c.Unsent()), c.session.Counters().BytesSent)
 }
 
 // Encoded returns how many bytes wait for the connection to take them.

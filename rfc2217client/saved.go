@@ -130,14 +130,14 @@ func (c *Client) Save() (saved Saved, fd int) {
 	if c.stream == nil {
 		return saved, fd
 	}
-	unsent := c.Unsent()
+	unconfirmed := c.unconfirmed()
 	if of, ok := c.stream.Detach(); ok {
 		s := c.session.Save()
 		saved.Session, saved.Up, saved.UpAt, saved.Unread = &s, c.up, c.upAt, slices.Clone(c.unread)
 		fd = of
 	} else {
 		saved.Counters.add(c.session.Counters())
-		saved.Counters.Unconfirmed += uint64(unsent)
+		saved.Counters.Unconfirmed += unconfirmed
 		saved.Counters.Undelivered += uint64(len(c.unread))
 		saved.PurgeAcked = saved.PurgeAcked || c.session.PurgeAcked()
 		saved.KnownBinary = c.session.Binary()

@@ -68,7 +68,11 @@ func (s *installFlags) install(c *cli.Context) error {
 	changed := false
 	for _, change := range changes {
 		changed = changed || change.Outcome != packaging.Unchanged && change.Outcome != packaging.Left
-		if _, werr := fmt.Fprintf(c.App.Writer, "%v %s\n", change.Outcome, change.Path); werr != nil {
+		outcome := change.Outcome.String()
+		if c.Bool("dry-run") && change.Outcome != packaging.Unchanged && change.Outcome != packaging.Left {
+			outcome = "would be " + outcome + ":"
+		}
+		if _, werr := fmt.Fprintf(c.App.Writer, "%s %s\n", outcome, change.Path); werr != nil {
 			return werr
 		}
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,7 +31,14 @@ func serveOne(c *cli.Context, s *portFlags) error {
 	if err != nil {
 		return err
 	}
-	err = daemon.Run(c.Context, cfg)
+	ctx := c.Context
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		// The terminal has gone: no link, mount or socket is to be left.
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	err = daemon.Run(ctx, cfg)
 	finish(err)
 	return s.advise(err)
 }

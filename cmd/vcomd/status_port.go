@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -27,6 +28,13 @@ func printPort(w io.Writer, p control.Port, now time.Time) error {
 		}
 	}
 	_, _ = fmt.Fprintln(t, control.Escape(p.Name))
+	if p.TTY == "" {
+		row("tty", "missing: the port could not be made, and is tried again")
+		row("is to be", append(slices.Clone(p.Links), p.Overlay)...)
+		row("remote", p.Remote)
+		row("because", p.LastError)
+		return t.Flush()
+	}
 	row("tty", append(append([]string{p.TTY}, p.Links...), p.Overlay)...)
 	row("remote", p.Remote, connection(p, now))
 	opened := "no program has it open"
@@ -79,11 +87,40 @@ func settingsOf(p control.Port) []string {
 		return []string{reported + " as the server says", "nobody has asked for any"}
 	case reported == "":
 		return []string{wanted}
-	case wanted == reported || p.Wanted.Line == p.Reported.Line && p.Reported.Flow == "":
+	case confirmed(p.Wanted, p.Reported):
 		return []string{wanted, "which the server confirms"}
 	default:
 		return []string{wanted, "the server says " + reported}
 	}
+}
+
+// confirmed reports whether a server has told all that was asked for, as it was: what nobody has
+// asked for is a question mark in 9600-??1, or missing, as in 5N1.
+func confirmed(wanted, reported control.Settings) bool {
+	speed, frame := cutLine(wanted.Line)
+	toldSpeed, toldFrame := cutLine(reported.Line)
+	if speed != "" && speed != toldSpeed || len(frame) > 0 && len(toldFrame) < len("8N1") {
+		return false
+	}
+	if len(frame) >= len("8N1") {
+		const stop = 2 // 1, 2 or 1.5
+		for i, part := range []string{frame[:1], frame[1:stop], frame[stop:]} {
+			if told := []string{toldFrame[:1], toldFrame[1:stop], toldFrame[stop:]}; part != "?" && part != told[i] {
+				return false
+			}
+		}
+	}
+	return (reported.Flow == "" || wanted.Flow == "" || wanted.Flow == reported.Flow) &&
+		(reported.FlowInbound == "" || wanted.FlowInbound == "" || wanted.FlowInbound == reported.FlowInbound)
+}
+
+// cutLine parts the speed of a line's settings from the rest. Either may be missing.
+func cutLine(line string) (speed, frame string) {
+	speed, frame, whole := strings.Cut(line, "-")
+	if !whole && strings.Trim(line, "0123456789") != "" {
+		return "", line
+	}
+	return speed, frame
 }
 
 func describeLine(s control.Settings) string {

@@ -89,6 +89,12 @@ func (s Port) validate(known *cache) (port.Config, error) {
 		return c, err
 	}
 	if s.Line != "" {
+		if c.Remote.Protocol != rfc2217client.ProtocolRFC2217 && !s.Policy.Pace {
+			return c, &Error{
+				"--line", s.Line, fmt.Sprintf("no settings reach a UART over %s: that needs RFC 2217", c.Remote),
+				"write rfc2217://, or leave it out; with --pace it says how fast the line is", nil,
+			}
+		}
 		if c.Line, err = termiosmirror.ParseLine(s.Line); err != nil {
 			return c, lineError(s.Line, err)
 		}

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 
 func TestEveryField(t *testing.T) {
 	c, err := Port{
-		Remote: "tcp://[2001:db8::1]:4000", Name: "gps-1", Links: []string{"/dev/ttyGPS", "a,b"}, Overlay: "/dev/ttyS0", Line: "1200-7E2", Connect: "always",
+		Remote: "[2001:db8::1]:4000", Name: "gps-1", Links: []string{"/dev/ttyGPS", "a,b"}, Overlay: "/dev/ttyS0", Line: "1200-7E2", Connect: "always",
 		CloseDelay: "0", Retry: "20ms", RetryMax: "1m", NegotiateTimeout: "1500ms", Settle: "0", Purge: "both",
 		Owner: "0", Group: "5", Mode: "0640", RunDir: "/tmp/run",
 	}.Validate()
@@ -62,7 +62,7 @@ func TestEveryField(t *testing.T) {
 	}
 	want := port.Config{
 		Name: "gps-1", Links: []string{"/dev/ttyGPS", "a,b"}, Overlay: "/dev/ttyS0", RunDir: "/tmp/run",
-		Remote:  rfc2217client.Remote{Protocol: rfc2217client.ProtocolRaw, Host: "2001:db8::1", Port: "4000"},
+		Remote:  rfc2217client.Remote{Host: "2001:db8::1", Port: "4000"},
 		Line:    comport.State{BaudRate: 1200, DataSize: 7, Parity: comport.ParityEven, StopSize: comport.StopSize2},
 		Connect: port.ConnectAlways, CloseDelay: 0, RetryMin: 20 * time.Millisecond, RetryMax: time.Minute,
 		NegotiateTimeout: 1500 * time.Millisecond, Settle: 0, Purge: port.PurgeBoth, UID: 0, GID: 5, Mode: 0o640,
@@ -88,6 +88,8 @@ func TestErrors(t *testing.T) {
 		hint           string // a part of it
 	}{
 		{"--line", "9600-9N1", with(func(p *Port) { p.Line = "9600-9N1" }), "9600-7E1"},
+		{"--line", "9600-7E1", with(func(p *Port) { p.Remote, p.Line = "tcp://host:1", "9600-7E1" }), "leave it out"},
+		{"--line", "9600-7E1", with(func(p *Port) { p.Remote, p.Line = "telnet://host", "9600-7E1" }), "leave it out"},
 		{"--line", "-", with(func(p *Port) { p.Line = "-" }), "9600-7E1"},
 		{"--connect", "never", with(func(p *Port) { p.Connect = "never" }), "on-open or always"},
 		{"--purge", "all", with(func(p *Port) { p.Purge = "all" }), "rx, both or none"},

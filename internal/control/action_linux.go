@@ -83,7 +83,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, name, what string, 
 	}
 	if err != nil {
 		if _, known := errors.AsType[*Error](err); !known {
-			err = &Error{CodeFailed, what + ": " + message(err)}
+			err = &Error{CodeFailed, message(err)}
 		}
 		refuse(err)
 		return

@@ -332,6 +332,10 @@ func TestFaultPortInUse(t *testing.T) {
 	if l := f.events("connected"); len(l) > 0 {
 		t.Errorf("a refused connection counts as one: %+v", l)
 	}
+	// What was under way at each of them was the negotiation alone.
+	if n := f.status("tty").Counters.Unconfirmed; n != 0 {
+		t.Errorf("%d bytes count as perhaps lost, and none was sent", n)
+	}
 	f.SetFaults(rfc2217test.Faults{})
 	f.waitEvent("connected")
 	write(t, f.tty, []byte("at last"))

@@ -28,7 +28,7 @@ func dropIn(name, port, path string) func(context.Context) error {
 		if served, said := serves(ctx, path); served {
 			return fmt.Errorf("without %s the port is served: %s", name, said)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil { //nolint:gosec // the names are the suite's own
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir), reset(ctx)) }()
