@@ -77,6 +77,7 @@ type modbusSlave struct {
 	out  chan []byte
 
 	mu       sync.Mutex
+	closed   bool // and out, which Read takes without the lock
 	in       []byte
 	bad      int // requests that are none of function 3, or damaged ones
 	rejected int // bytes that came with the wrong settings
@@ -93,9 +94,9 @@ func (m *modbusSlave) Read(p []byte) (int, error) {
 func (m *modbusSlave) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.out != nil {
+	if !m.closed {
 		close(m.out)
-		m.out = nil
+		m.closed = true
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func (m *modbusSlave) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	m.in = append(m.in, p...)
-	for len(m.in) >= 8 && m.out != nil {
+	for len(m.in) >= 8 && !m.closed {
 		request := m.in[:8]
 		m.in = m.in[8:]
 		if endian.LittleEndian.Uint16(request[6:]) != modbusCRC(request[:6]) || request[1] != 3 {
