@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -43,6 +45,23 @@ def ask():
         for call in asking: asked.add(error(call))
 `
 
+// freeze stops a process, and waits until no thread of it runs any more.
+func (p *process) freeze() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		p.t.Fatal(err)
+	}
+	eventually(p.t, "it has stopped", func() bool {
+		for _, task := range taskIDs(p) {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", p.cmd.Process.Pid, task))
+			if err == nil && !strings.Contains(string(stat), ") T ") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // A wrapped program outlives its vcomd. What it does on the port meanwhile waits for the
 // next one, and fails since the tty is another, or at once, as the loss policy says; what
 // it asks is never ENOSYS; and when it has opened the port again, all works.
@@ -68,9 +87,7 @@ func TestRunOutlivesTheDaemon(t *testing.T) {
 			p.do("threading.Thread(target=ask, daemon=True).start()")
 			time.Sleep(50 * time.Millisecond) // nothing tells that the call has reached vcomd
 			// Some calls have been sent to it when it ends.
-			if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			first.freeze()
 			p.do("for name in doing: begin(name, doing[name])")
 			time.Sleep(50 * time.Millisecond)
 			if got := p.value("ended"); got != "{}" {
