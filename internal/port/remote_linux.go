@@ -224,6 +224,9 @@ func (p *Port) reported(got, request comport.Message) {
 			return
 		}
 	}
+	if again := p.askedFor(got); again != (comport.State{}) {
+		p.showLater(again, showDelay)
+	}
 	if request == nil || comport.IsQuery(request) || got == request {
 		return
 	}
@@ -241,6 +244,28 @@ func (p *Port) reported(got, request comport.Message) {
 	default:
 	}
 	p.emit(Event{Kind: KindDiffers, Old: request.String(), New: got.String()})
+}
+
+// askedFor returns what of a server's word is as was asked for, where the tty shows, or is about to, that the server has
+// set something else: it may have done so before, or have spoken of another client's wish.
+func (p *Port) askedFor(got comport.Message) (told comport.State) {
+	want, shown := p.mirror.Want(), termiosmirror.Apply(p.termios, p.show)
+	speed := termiosmirror.Speed(shown)
+	if speed == 0 {
+		return told // B0 hangs up, and stays
+	}
+	switch m := got.(type) {
+	case comport.SetBaudRate:
+		if m.Rate != 0 && want.BaudRate != speed && !termiosmirror.SpeedDiffers(want.BaudRate, m.Rate) {
+			told.BaudRate = want.BaudRate // none: nobody has asked
+		}
+	case comport.SetStopSize:
+		if again := (comport.State{StopSize: m.Size}); m.Size == want.StopSize && termiosmirror.Apply(shown, again) != shown {
+			told = again
+		}
+	default:
+	}
+	return told
 }
 
 // Status is a snapshot of a port.

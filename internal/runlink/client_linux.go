@@ -341,8 +341,8 @@ func (c *Client) publishLocked() {
 		Counts: ioctl.Counts{
 			CTS: n[0], DSR: n[1], RNG: n[2], CD: n[3], RX: n[4], TX: n[5], Frame: n[6], Overrun: n[7], Parity: n[8], Break: n[9], BufOverrun: n[10],
 		},
-		Hangups: c.hangups,
-		Serial:  serial, OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
+		Hangups: c.hangups, Gone: c.dead,
+		Serial: serial, OutQueue: int(c.last.OutQueue), LineEmpty: c.last.OutQueue == 0,
 		Changed: c.changed,
 	})
 	close(old)

@@ -211,7 +211,7 @@ func TestRequests(t *testing.T) {
 	want := []string{
 		"set 19200", "drain", "flush true false", "set 19200",
 		fmt.Sprintf("lines %d %d", comport.ControlDTROn, comport.ControlRTSOff), fmt.Sprintf("lines %d 0", comport.ControlDTROff),
-		"break true", "break false", "drain", "flush true false", "flush false true", "flush true true",
+		"break true", "room", "break false", "drain", "flush true false", "flush false true", "flush true true",
 	}
 	if got := r.log(); !slices.Equal(got, want) {
 		t.Errorf("the port was asked\n%q, want\n%q", got, want)
@@ -418,7 +418,7 @@ func TestServerRestart(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("over a restart: %v", err)
 	}
-	if got, want := r.log(), []string{"break true", "break false"}; !slices.Equal(got, want) {
+	if got, want := r.log(), []string{"break true", "room", "break false"}; !slices.Equal(got, want) {
 		t.Errorf("the port was asked %q, want %q", got, want)
 	}
 }

@@ -327,27 +327,34 @@ func (s *Server) do(c *supervisor, r request) {
 		}
 	}
 	// A program waits, and does not fail, when more waits for the access server
-	// already than there is room for.
-	try := func(do func() error) {
-		if err := do(); !errors.Is(err, port.ErrBusy) {
+	// already than there is room for. leaves has it wait until what it asked for has left.
+	try := func(do func() error, leaves bool) {
+		switch err := do(); {
+		case errors.Is(err, port.ErrBusy):
+			start(func(done func(error)) func() {
+				return s.port.WhenRoom(func() { done(do()) })
+			})
+		case err == nil && leaves:
+			// A break may wait for characters before it that the remote UART has not sent
+			// (settle): the time until its end begins now.
+			start(func(done func(error)) func() {
+				return s.port.WhenRoom(func() { done(nil) })
+			})
+		default:
 			reply(err)
-			return
 		}
-		start(func(done func(error)) func() {
-			return s.port.WhenRoom(func() { done(do()) })
-		})
 	}
 	switch r.Op {
 	case opSet:
-		try(func() error { return s.port.SetTermios(r.Settings.termios()) })
+		try(func() error { return s.port.SetTermios(r.Settings.termios()) }, false)
 	case opLines:
 		try(func() error {
 			return s.port.DriveLines(
 				driven(r, ioctl.LineDTR, comport.ControlDTROn, comport.ControlDTROff),
 				driven(r, ioctl.LineRTS, comport.ControlRTSOn, comport.ControlRTSOff))
-		})
+		}, false)
 	case opBreak:
-		try(func() error { return s.port.SetBreak(r.A != 0) })
+		try(func() error { return s.port.SetBreak(r.A != 0) }, r.A != 0)
 	case opSendBreak:
 		start(func(done func(error)) func() { return s.port.SendBreak(time.Duration(r.Time), done) })
 	case opDrain:

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -113,4 +114,40 @@ func TestReplayRefused(t *testing.T) {
 	f.reconnect(t)
 	f.askedAgain(t)
 	eventually(t, "all is accepted", func() bool { return f.status("tty").Reported.Line == "250000-7E2" })
+}
+
+// On a server with several clients another one's setting is told just before the
+// answer to the own one: the tty must show what the last one says.
+func TestAnswerBehindAnothersSetting(t *testing.T) {
+	f := newFaulty(t, rfc2217test.Faults{})
+	f.waitEvent("connected")
+	eventually(t, "the question is answered", func() bool { return f.received("SET-STOPSIZE 1") })
+	f.SetFaults(rfc2217test.Faults{NoAck: rfc2217test.Commands(comport.CommandSetStopSize)})
+	tio := getTermios(t, f.tty)
+	tio.Cflag |= unix.CSTOPB
+	setTermios(t, f.tty, tio)
+	f.awaitStop(t, comport.StopSize2)
+	f.Send(comport.SetStopSize{Size: comport.StopSize1}) // told of another client's, from before
+	f.Send(comport.SetStopSize{Size: comport.StopSize2}) // the answer
+	eventually(t, "both are received", func() bool { return f.received("SET-STOPSIZE 2") })
+	time.Sleep(500 * time.Millisecond) // the tty is told after 100 ms
+	if got := settingsOn(t, f.tty).stop; got != comport.StopSize2 {
+		t.Errorf("the tty shows stop size %v, the UART has 2", got)
+	}
+}
+
+// A server that answered otherwise and is well again: the tty must show that.
+func TestReplayAcceptedAgainIsShown(t *testing.T) {
+	f := accepted(t, rfc2217test.Faults{AckOther: func(m comport.Message) comport.Message {
+		if _, ok := m.(comport.SetBaudRate); ok {
+			return comport.SetBaudRate{Rate: 230_400}
+		}
+		return m
+	}}, "--line", "9600-7E1")
+	eventually(t, "the tty shows the truth", func() bool { return speedOf(t, f.tty) == 230_400 })
+	f.SetFaults(rfc2217test.Faults{})
+	f.reconnect(t)
+	f.askedAgain(t)
+	eventually(t, "it is accepted", func() bool { return f.status("tty").Reported.Line == "250000-7E2" })
+	eventuallyWithin(t, 3*time.Second, "the tty shows it", func() bool { return speedOf(t, f.tty) == 250_000 })
 }

@@ -106,3 +106,20 @@ func TestRunBreaks(t *testing.T) {
 		})
 	}
 }
+
+// At 300 bit/s the break that TIOCSBRK begins waits (--settle) for what is still being
+// sent; the call must not return before, or TIOCCBRK follows at once.
+func TestRunBreakAfterSlowOutput(t *testing.T) {
+	const asks = 150 * time.Millisecond
+	s, v, p := startRun(t, &rfc2217test.Server{UART: &rfc2217test.UART{Unpaced: true}}, "serial", "time")
+	p.do("s = serial.Serial(%q, 300)", v.link)
+	v.waitEvent("connected")
+	p.do("s.write(b'before'); s.flush()")
+	p.do("s.break_condition = True; time.sleep(%f); s.break_condition = False", asks.Seconds())
+	p.do("s.write(b'after')")
+	s.awaitBytes(t, len("beforeafter"))
+	on, off := v.traced(breakOn), v.traced(breakOff)
+	if lasts := off[0].Sub(on[0]); lasts < asks {
+		t.Errorf("the end of the break was sent after %v, the program has asked for %v", lasts, asks)
+	}
+}

@@ -71,11 +71,12 @@ begin = 0
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 try:
     while True: # until it is known that the vcomd has gone: then the one that the link leads to may be the port's next
-        tty = os.openpty()[1]
+        master, tty = os.openpty()
         os.remove(sys.argv[1]); os.symlink(os.ttyname(tty), sys.argv[1])
         begin = time.monotonic()
         try: lines(tty)
         except OSError: pass
+        time.sleep(0.01) # one that was closed would be known when its number is another's
 except Alarm: pass
 if time.monotonic() - begin < 0.2: sys.exit(4)
 signal.setitimer(signal.ITIMER_REAL, 0.5)

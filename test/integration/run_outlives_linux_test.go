@@ -128,3 +128,24 @@ func TestRunOutlivesTheDaemon(t *testing.T) {
 		})
 	}
 }
+
+// With --on-loss hangup calls fail at once when the vcomd is gone: also a TIOCMIWAIT that
+// begins then, and questions, as on a tty that is hung up.
+func TestRunHungUpWhileGone(t *testing.T) {
+	s := serve(t, &rfc2217test.Server{})
+	dir := t.TempDir()
+	link, runDir := filepath.Join(dir, "tty"), filepath.Join(dir, "run")
+	daemon := spawnCmd(t, exec.Command(binary, "--link", link, "--run-dir", runDir, "--on-loss", "hangup", s.addr))
+	eventually(t, "the port is there", func() bool { return strings.Contains(daemon.out.String(), `"ready"`) })
+	p := startPythonBy(t, []string{binary, "run", "--link", link, "--run-dir", runDir, "--"}, "fcntl", "os", "termios", "threading", "time")
+	p.do("exec(%q)", outliving)
+	p.do("fd = os.open(%q, os.O_RDWR | os.O_NOCTTY); settings = termios.tcgetattr(fd)", link)
+	daemon.stop(syscall.SIGKILL)
+	p.do("begin('TIOCMSET', doing['TIOCMSET'])")
+	eventually(t, "a call fails", func() bool { return p.value("'TIOCMSET' in ended") == "True" })
+	if got := p.value("[error(call) for call in asking]"); got != "[5, 5, 5, 5]" {
+		t.Errorf("TIOCMGET, TCGETS, TIOCGICOUNT and TIOCGSERIAL end with the errors %s", got)
+	}
+	p.do("begin('TIOCMIWAIT', lambda: fcntl.ioctl(fd, %d, 0x1e0))", tiocmiwait)
+	eventuallyWithin(t, 5*time.Second, "TIOCMIWAIT fails", func() bool { return p.value("'TIOCMIWAIT' in ended") == "True" })
+}
